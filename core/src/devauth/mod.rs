@@ -1,0 +1,1 @@
+//! The embedded development authorization server; knows nothing of the rest.

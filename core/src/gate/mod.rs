@@ -1,0 +1,1 @@
+//! The protected resource: reads the credential, makes a principal, writes challenges.

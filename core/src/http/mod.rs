@@ -1,0 +1,1 @@
+//! Our accept loop, the poem app, the route table, OpenAPI documents and pages, health, CORS, limits.

@@ -1,0 +1,1 @@
+//! The MCP endpoint: turns a message into an operation and back.

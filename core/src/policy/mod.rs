@@ -1,0 +1,1 @@
+//! Scopes, implications, per-tool rules, the decision. Pure data, no I/O.

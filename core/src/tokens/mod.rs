@@ -1,0 +1,1 @@
+//! Verifying a token: JWT and JWKS, introspection, cache; provider profiles.

@@ -1,0 +1,1 @@
+//! Black-box tests of the toolgate binary, and stand-ins for the systems outside.
