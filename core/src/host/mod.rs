@@ -1,1 +1,13 @@
-//! Plugins: loading, limits, the registry.
+//! The plugins: what is loaded ([`load`]), the immutable snapshot that serves ([`registry`]), and calling a
+//! tool under its permit ([`call`]).
+//!
+//! Takes nothing without a [`crate::policy::Permit`]. Knows neither HTTP nor the MCP wire.
+
+mod builtin;
+mod call;
+mod load;
+mod registry;
+
+pub use call::{CallEnd, Surroundings};
+pub use load::{LoadError, PluginState};
+pub use registry::{BuildError, Current, Offered, Registry};

@@ -1,1 +1,15 @@
-//! Scopes, implications, per-tool rules, the decision. Pure data, no I/O.
+//! May they? Scopes and what they imply ([`scopes`]), the rule of each tool ([`rules`]), and the decision
+//! ([`decision`]), a value with its reason.
+//!
+//! Pure data: no I/O, no HTTP, no plugin. Rate limits are counted here since they are part of the decision,
+//! but nothing is waited for. Only this module makes a [`Permit`], and the host takes nothing without one.
+
+mod decision;
+mod principal;
+mod rules;
+mod scopes;
+
+pub use decision::{Ending, Face, Permit, Reason, Refusal, Request};
+pub use principal::{Principal, PrincipalId};
+pub use rules::{Finding, PluginTools, Policy, ToolPolicy};
+pub use scopes::{Implications, Requirement, ScopeCycle};

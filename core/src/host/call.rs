@@ -1,0 +1,129 @@
+//! Calling a tool: the arguments checked, the time bounded, a panic contained.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use toolgate_plugin::{
+    CallContext, Caller, JsonObject, Outcome, Progress, ToolCall, ToolError, ToolResult, TraceContext,
+};
+
+use super::registry::Registry;
+use crate::policy::{Ending, Permit};
+
+/// What surrounds a call besides its permit.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The request's id.
+    pub request_id: Arc<str>,
+    /// Where progress goes.
+    pub progress: Progress,
+    /// Fires when the caller goes away.
+    pub cancelled: CancellationToken,
+    /// Trace context of the request.
+    pub trace: TraceContext,
+}
+
+/// How a call ended, for the face to put into its own words.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallEnd {
+    /// With a result, which may say `isError`.
+    Result(ToolResult),
+    /// The arguments do not fit; the path is a JSON Pointer.
+    InvalidArguments {
+        /// Where, such as `/urls/3`; empty for the whole.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The plugin does not know the tool after all.
+    UnknownTool,
+}
+
+impl CallEnd {
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Result(result) if result.is_error => Ending::Error,
+            Self::Result(_) => Ending::Ok,
+            Self::InvalidArguments { .. } => Ending::InvalidArguments,
+            Self::UnknownTool => Ending::Error,
+        }
+    }
+}
+
+/// How much a plugin keeps of its time for its own answer; past it the host answers in its place.
+const GRACE: Duration = Duration::from_millis(250);
+
+impl Registry {
+    /// Run the tool of `permit`. Dropping the future cancels the call.
+    pub async fn call(&self, permit: Permit, arguments: JsonObject, around: Surroundings) -> CallEnd {
+        let rule = Arc::clone(permit.tool());
+        let Some(offered) = self.tool(&rule.endpoint, &rule.name) else {
+            permit.finish(Ending::Error);
+            return CallEnd::UnknownTool;
+        };
+        let arguments = Value::Object(arguments);
+        if let Err(error) = offered.arguments.validate(&arguments) {
+            let end = CallEnd::InvalidArguments { path: error.instance_path().to_string(), message: error.to_string() };
+            permit.finish(Ending::InvalidArguments);
+            return end;
+        }
+        let Value::Object(arguments) = arguments else { return CallEnd::UnknownTool };
+        let mut cx = CallContext::new(caller(&permit), Arc::clone(&around.request_id));
+        cx.progress = around.progress;
+        cx.cancelled = around.cancelled.clone();
+        cx.deadline = Some(Instant::now() + rule.timeout.saturating_sub(GRACE.min(rule.timeout / 10)));
+        cx.trace = around.trace;
+        let call = ToolCall { name: rule.tool.to_string(), arguments };
+        let work = AssertUnwindSafe(async { offered.provider.call(call, cx).await }).catch_unwind();
+        let answer = tokio::select! {
+            biased;
+            () = around.cancelled.cancelled() => {
+                permit.finish(Ending::Cancelled);
+                return CallEnd::Result(ToolError::Cancelled.into_result());
+            }
+            answer = tokio::time::timeout(rule.timeout, work) => answer,
+        };
+        let end = match answer {
+            Ok(Ok(answer)) => ended(answer),
+            Ok(Err(_panic)) => {
+                tracing::error!(plugin = %rule.plugin, tool = %rule.tool, request_id = %around.request_id, "the plugin panicked");
+                permit.finish(Ending::Panic);
+                let text = format!(
+                    "the tool \"{}\" failed inside; this is a fault of its plugin, not of the arguments",
+                    rule.name
+                );
+                return CallEnd::Result(ToolResult::error(text));
+            }
+            Err(_elapsed) => {
+                permit.finish(Ending::Timeout);
+                let span = humantime::format_duration(rule.timeout);
+                let text =
+                    format!("the tool \"{}\" gave no answer within {span}; try again later or ask for less", rule.name);
+                return CallEnd::Result(ToolResult::error(text));
+            }
+        };
+        permit.finish(end.ending());
+        end
+    }
+}
+
+fn caller(permit: &Permit) -> Caller {
+    let principal = permit.principal();
+    Caller::new(Arc::clone(&principal.id.subject), principal.id.client_id.clone(), Arc::clone(&principal.scopes))
+}
+
+fn ended(answer: Result<Outcome, ToolError>) -> CallEnd {
+    match answer {
+        Ok(Outcome::Complete(result)) => CallEnd::Result(result),
+        Ok(_) => CallEnd::Result(ToolResult::error("the tool answered in a way that this server does not know")),
+        Err(ToolError::InvalidArguments { path, message }) => CallEnd::InvalidArguments { path, message },
+        Err(ToolError::UnknownTool(_)) => CallEnd::UnknownTool,
+        Err(error) => CallEnd::Result(error.into_result()),
+    }
+}

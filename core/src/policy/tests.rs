@@ -1,0 +1,181 @@
+//! Claims about rules and decisions, on configurations as an operator writes them.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::{
+    config::Audit as AuditSection,
+    policy::{Ending, Face, Permit, Reason, Refusal, Request},
+    telemetry::audit::Audit,
+};
+
+const SCOPES: &str = r#"
+[scopes."notes:read"]
+[scopes."notes:write"]
+implies = ["notes:read"]
+[endpoints.notes]
+path = "/notes"
+plugins = ["notes"]
+"#;
+
+fn config(rules: &str) -> Config {
+    toml_edit::de::from_str(&format!("{SCOPES}\n[plugins.notes]\nbuiltin = \"echo\"\n[plugins.notes.tools]\n{rules}"))
+        .unwrap()
+}
+
+fn tools(names: &[&str]) -> Vec<PluginTools> {
+    vec![PluginTools { plugin: "notes".into(), tools: names.iter().map(|name| (*name).into()).collect() }]
+}
+
+fn compile(rules: &str, names: &[&str]) -> Policy {
+    Policy::compile(&config(rules), &tools(names)).unwrap().0
+}
+
+fn principal(scopes: &[&str]) -> Arc<Principal> {
+    let id = PrincipalId { provider: "dev".into(), subject: "ann".into(), client_id: None };
+    let scopes = scopes.iter().map(|scope| Arc::from(*scope)).collect();
+    Arc::new(Principal { id, scopes, expires_at: None, unrestricted: false })
+}
+
+struct Trail {
+    audit: Audit,
+    path: std::path::PathBuf,
+}
+
+impl Trail {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("toolgate-audit-{}", uuid::Uuid::new_v4()));
+        let sink = path.to_str().unwrap().to_owned();
+        Self { audit: Audit::open(&AuditSection { sink, ..AuditSection::default() }).unwrap(), path }
+    }
+
+    async fn decide(&self, policy: &Policy, principal: &Arc<Principal>, tool: &str) -> Result<Permit, Refusal> {
+        let request_id = Arc::from("r1");
+        let request = Request { face: Face::Mcp, request_id: &request_id, endpoint: "notes", tool, arguments: None };
+        policy.decide(principal, request, self.audit.reserve().await.unwrap())
+    }
+
+    fn records(self) -> Vec<serde_json::Value> {
+        self.audit.close(Duration::from_secs(5));
+        let text = std::fs::read_to_string(&self.path).unwrap();
+        std::fs::remove_file(&self.path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[tokio::test]
+async fn every_decision_leaves_one_record_however_it_ends() {
+    let policy = compile(
+        r#"read = { scopes = ["notes:read"], rate = "1/h" }
+           write = { scopes = ["notes:write"] }"#,
+        &["read", "write"],
+    );
+    let trail = Trail::new();
+    let reader = principal(&["notes:read"]);
+    trail.decide(&policy, &reader, "read").await.unwrap().finish(Ending::Ok);
+    assert!(matches!(trail.decide(&policy, &reader, "read").await.unwrap_err().reason, Reason::RateLimited { .. }));
+    let refusal = trail.decide(&policy, &reader, "write").await.unwrap_err();
+    assert_eq!(refusal.reason, Reason::InsufficientScope { required: Arc::from([Arc::from("notes:write")]) });
+    assert_eq!(trail.decide(&policy, &reader, "burn").await.unwrap_err().reason, Reason::UnknownTool);
+    drop(trail.decide(&policy, &principal(&["notes:write"]), "write").await.unwrap());
+
+    let seen: Vec<(String, String)> = trail
+        .records()
+        .iter()
+        .map(|record| {
+            let word = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+            (word("decision"), if word("reason").is_empty() { word("outcome") } else { word("reason") })
+        })
+        .collect();
+    let expected = [
+        ("permit", "ok"),
+        ("refuse", "rate_limited"),
+        ("refuse", "insufficient_scope"),
+        ("refuse", "unknown_tool"),
+        ("permit", "cancelled"),
+    ];
+    assert_eq!(seen, expected.map(|(decision, why)| (decision.to_owned(), why.to_owned())));
+}
+
+#[tokio::test]
+async fn a_rate_counts_each_principal_alone() {
+    let policy = compile(r#"read = { scopes = [], rate = "1/h" }"#, &["read"]);
+    let trail = Trail::new();
+    let ann = principal(&[]);
+    let mut bob = Principal::clone(&ann);
+    bob.id.subject = "bob".into();
+    trail.decide(&policy, &ann, "read").await.unwrap().finish(Ending::Ok);
+    trail.decide(&policy, &Arc::new(bob), "read").await.unwrap().finish(Ending::Ok);
+    assert!(trail.decide(&policy, &ann, "read").await.is_err());
+}
+
+#[tokio::test]
+async fn a_hidden_tool_is_called_unknown_and_recorded_as_hidden() {
+    let mut config = config(r#"read = { scopes = ["notes:read"] }"#);
+    config.endpoints["notes"].on_missing_scope = OnMissingScope::Hide;
+    let (policy, _) = Policy::compile(&config, &tools(&["read"])).unwrap();
+    let trail = Trail::new();
+    assert_eq!(trail.decide(&policy, &principal(&[]), "read").await.unwrap_err().reason, Reason::UnknownTool);
+    assert_eq!(policy.visible("notes", None).count(), 0);
+    assert_eq!(policy.visible("notes", Some(&principal(&[]))).count(), 0);
+    assert_eq!(policy.visible("notes", Some(&principal(&["notes:write"]))).count(), 1);
+    let record = &trail.records()[0];
+    assert_eq!(record["reason"], "hidden");
+    assert_eq!(record["missing_scopes"], serde_json::json!(["notes:read"]));
+}
+
+#[test]
+fn rules_that_do_not_fit_the_tools_are_found() {
+    let cases = [
+        ("no rule", "", &["read"][..], true, "the tool \"read\" has no rule, so nobody would know who may call it"),
+        ("no scopes", "read = { rate = \"1/s\" }", &["read"], true, "the rule for \"read\" names no scopes"),
+        (
+            "a tool that is not there",
+            "reed = { scopes = [] }\n\"*\" = { scopes = [] }",
+            &["read"],
+            false,
+            "the plugin \"notes\" has no tool \"reed\"",
+        ),
+        ("a bad name", "read = { scopes = [], name = \"a b\" }", &["read"], true, "\"a b\" is no tool name"),
+        (
+            "two of one name",
+            "read = { scopes = [], name = \"write\" }\nwrite = { scopes = [] }",
+            &["read", "write"],
+            true,
+            "the endpoint \"notes\" would have two tools \"write\": from the plugins \"notes\" and \"notes\"",
+        ),
+    ];
+    for (name, rules, names, fatal, message) in cases {
+        let findings = match Policy::compile(&config(rules), &tools(names)) {
+            Ok((_, findings)) | Err(findings) => findings,
+        };
+        assert_eq!(findings.len(), 1, "{name}: {findings:?}");
+        assert_eq!((findings[0].fatal, findings[0].message.as_str()), (fatal, message), "{name}");
+    }
+}
+
+#[test]
+fn the_rest_rule_fills_what_a_rule_leaves_open() {
+    let policy = compile(
+        r#""*" = { scopes = ["notes:write"], rate = "1/h" }
+           read = { scopes = ["notes:read"] }
+           gone = { enabled = false }"#,
+        &["read", "other", "gone"],
+    );
+    let names: Vec<&str> = policy.visible("notes", None).map(|tool| &*tool.name).collect();
+    assert_eq!(names, ["read", "other"]);
+    let endpoint = policy.endpoint("notes").unwrap();
+    assert_eq!(endpoint.tools["read"].requirement.scopes().as_ref(), [Arc::from("notes:read")]);
+    assert!(endpoint.tools["read"].rate.is_some());
+    assert_eq!(endpoint.tools["other"].requirement.scopes().as_ref(), [Arc::from("notes:write")]);
+}
+
+#[test]
+fn a_first_challenge_asks_for_the_least_that_opens_something() {
+    let policy = compile(
+        r#"read = { scopes = ["notes:read"] }
+           write = { scopes = ["notes:write"] }"#,
+        &["read", "write"],
+    );
+    assert_eq!(policy.endpoint("notes").unwrap().initial_scopes.as_ref(), [Arc::from("notes:read")]);
+}

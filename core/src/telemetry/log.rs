@@ -1,0 +1,38 @@
+//! The server's own log, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{Log, LogFormat};
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The directives are not understood.
+    #[error(
+        "\"{0}\" is no log level; write error, warn, info, debug or trace, or directives such as \"info,toolgate::tokens=debug\""
+    )]
+    Level(String),
+}
+
+/// Start logging. `RUST_LOG` wins over `log.level`.
+///
+/// # Errors
+/// When the level is not understood.
+pub fn start(log: &Log) -> Result<(), LogError> {
+    let directives =
+        std::env::var("RUST_LOG").ok().filter(|value| !value.is_empty()).unwrap_or_else(|| log.level.clone());
+    // rmcp writes several lines a request at `info`, and whole results at `debug`.
+    let filter = EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,{directives}"))
+        .map_err(|_| LogError::Level(directives))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // A second start in one process (tests) keeps the first subscriber.
+    let _ = match log.format {
+        LogFormat::Text => registry.with(layer).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+    Ok(())
+}
