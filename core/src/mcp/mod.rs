@@ -1,1 +1,183 @@
-//! The MCP endpoint: turns a message into an operation and back.
+//! The MCP endpoint: protocol versions, sessions, streams; turns a message into an operation and back.
+//!
+//! One seam: an [`Exchange`] (principal, message in) becomes an [`Answer`] (message or stream out, or a
+//! refusal that the gate words). Behind it rmcp's streamable HTTP service serves both protocol eras with a
+//! hand-written handler ([`handler`]); rmcp's types stay in this module. Host and Origin are checked before,
+//! in `http`.
+
+mod convert;
+mod handler;
+mod message;
+mod sessions;
+mod stream;
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    handler::Handler,
+    message::Message,
+    sessions::{Admission, Sessions},
+};
+use crate::{
+    config,
+    host::{Current, Registry},
+    policy::{Ending, Face, Permit, Principal, Refusal, Request},
+    telemetry::audit::Audit,
+};
+
+/// The body of an answer.
+pub type Body = BoxBody<Bytes, Infallible>;
+
+/// One message from one principal.
+pub struct Exchange {
+    /// Who sends it.
+    pub principal: Arc<Principal>,
+    /// The request's id.
+    pub request_id: Arc<str>,
+    /// The HTTP head.
+    pub head: Parts,
+    /// The HTTP body, whole.
+    pub body: Bytes,
+}
+
+/// What becomes of an exchange.
+pub enum Answer {
+    /// An answer in MCP's words.
+    Response(Response<Body>),
+    /// The policy refused; the gate words it.
+    Refused(Refusal),
+    /// The audit trail takes no more.
+    Unrecordable,
+}
+
+/// What the handler needs to know of the exchange that it serves; travels in the request's extensions.
+struct Served {
+    principal: Arc<Principal>,
+    registry: Arc<Registry>,
+    request_id: Arc<str>,
+    permit: Mutex<Option<Permit>>,
+}
+
+impl Served {
+    fn take_permit(&self) -> Option<Permit> {
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// One configured MCP endpoint.
+pub struct Endpoint {
+    name: Arc<str>,
+    registry: Current,
+    audit: Audit,
+    service:
+        StreamableHttpService<Handler, rmcp::transport::streamable_http_server::session::local::LocalSessionManager>,
+    sessions: Sessions,
+}
+
+impl Endpoint {
+    /// An endpoint that serves the tools of `name`. `stop` ends its sessions and streams.
+    pub fn new(name: &str, server: &config::Server, registry: Current, audit: Audit, stop: CancellationToken) -> Self {
+        let name: Arc<str> = name.into();
+        let sessions = Sessions::new(server);
+        let settings = StreamableHttpServerConfig::default()
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_json_response(true)
+            .with_legacy_session_mode(true)
+            .with_max_request_body_bytes(usize::try_from(server.max_body.0).unwrap_or(usize::MAX))
+            .with_cancellation_token(stop);
+        let handler = Handler::new(Arc::clone(&name), registry.clone());
+        let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions.manager(), settings);
+        Self { name, registry, audit, service, sessions }
+    }
+
+    /// Serve one exchange. Dropping the future is the caller's going away.
+    pub async fn exchange(&self, exchange: Exchange) -> Answer {
+        let Exchange { principal, request_id, mut head, body } = exchange;
+        if !matches!(head.method, Method::POST | Method::GET | Method::DELETE) {
+            return Answer::Response(message::method_not_allowed());
+        }
+        if let Err(refused) = self.sessions.owned(&head.headers, &principal.id).await {
+            return Answer::Response(refused);
+        }
+        let registry = self.registry.load();
+        let mut permit = None;
+        let mut admission = None;
+        if head.method == Method::POST {
+            let message = match message::read(&head.headers, &body) {
+                Ok(message) => message,
+                Err(refused) => return Answer::Response(refused.response()),
+            };
+            match message {
+                Message::Call { tool, arguments } => {
+                    let Ok(slot) = self.audit.reserve().await else { return Answer::Unrecordable };
+                    let arguments = if self.audit.wants_arguments() { message::arguments(arguments) } else { None };
+                    let request = Request {
+                        face: Face::Mcp,
+                        request_id: &request_id,
+                        endpoint: &self.name,
+                        tool: &tool,
+                        arguments: arguments.as_ref(),
+                    };
+                    match registry.policy().decide(&principal, request, slot) {
+                        Ok(leave) => permit = Some(leave),
+                        // An unknown tool is a protocol error, worded by the handler.
+                        Err(refusal) if refusal.reason == crate::policy::Reason::UnknownTool => {}
+                        Err(refusal) => return Answer::Refused(refusal),
+                    }
+                }
+                Message::Initialize => match self.sessions.admit(&principal.id).await {
+                    Admission::Open(place) => admission = Some(place),
+                    Admission::Full(refused) => return Answer::Response(refused),
+                },
+                Message::Other => {}
+            }
+        }
+        let is_delete = head.method == Method::DELETE;
+        let session = sessions::id(&head.headers).map(str::to_owned);
+        let expires_at = principal.expires_at;
+        let served = Arc::new(Served { principal, registry, request_id, permit: Mutex::new(permit) });
+        head.extensions.insert(Arc::clone(&served));
+        let response = self.service.handle(http::Request::from_parts(head, Full::new(body))).await;
+        // A permit that nobody took belongs to a message that the protocol refused.
+        if let Some(unused) = served.take_permit() {
+            unused.finish(Ending::Rejected);
+        }
+        if let Some(place) = admission {
+            place.settle(response.headers());
+        }
+        if is_delete && let Some(session) = session {
+            self.sessions.forget(&session);
+        }
+        Answer::Response(stream::until(expires_at, worded(response).await))
+    }
+}
+
+/// rmcp's transport errors are plain text without a content type; clients get JSON-RPC instead.
+async fn worded(response: Response<Body>) -> Response<Body> {
+    let status = response.status();
+    if status.is_success() || response.headers().contains_key(header::CONTENT_TYPE) {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let text = match body.collect().await {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        Err(never) => match never {},
+    };
+    // What is JSON but no message that rmcp knows is an invalid request, not a wrong media type.
+    let status = if status == StatusCode::UNSUPPORTED_MEDIA_TYPE { StatusCode::BAD_REQUEST } else { status };
+    let mut worded = message::error(status, message::INVALID_REQUEST, &text, None);
+    if let Some(allow) = head.headers.get(header::ALLOW) {
+        worded.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    worded
+}

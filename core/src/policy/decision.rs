@@ -114,6 +114,8 @@ pub enum Ending {
     Cancelled,
     /// The plugin panicked.
     Panic,
+    /// The message was refused for another reason after the policy had let it through.
+    Rejected,
 }
 
 impl Ending {
@@ -126,6 +128,7 @@ impl Ending {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Panic => "panic",
+            Self::Rejected => "rejected",
         }
     }
 }

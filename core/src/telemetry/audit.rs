@@ -48,7 +48,7 @@ pub struct Record {
     /// The scopes that the caller lacks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_scopes: Vec<Arc<str>>,
-    /// How the call ended: `ok`, `error`, `invalid_arguments`, `timeout`, `cancelled`, `panic`.
+    /// How the call ended: `ok`, `error`, `invalid_arguments`, `timeout`, `cancelled`, `panic`, `rejected`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
     /// How long the call took, in milliseconds.
