@@ -1,0 +1,466 @@
+//! A tool's JSON Schema (2020-12) moves into `components/schemas`: its `$defs` get names of their own there and
+//! every reference is rewritten to where its target went.
+//!
+//! A schema in a document of ours is no resource of its own any more, so identifiers (`$id`, `$anchor`) are
+//! resolved here and dropped. A reference that leads nowhere, or out of the schema, is dropped too: what it stood
+//! for is then described more loosely, and the document stays whole. Must not know OpenAPI's operations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde_json::{Map, Value};
+use url::Url;
+
+/// What a URI fragment cannot hold (RFC 3986, section 3.5), and `%`.
+const FRAGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Base of schemas without an `$id`.
+const NAMELESS: &str = "schema:///root";
+
+/// `components/schemas`, growing.
+#[derive(Debug, Default)]
+pub(super) struct Components {
+    schemas: Map<String, Value>,
+    names: Names,
+    moved: BTreeSet<String>,
+}
+
+/// Names that are given once.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeSet<String>);
+
+impl Names {
+    /// The wish itself or, if it is taken, the wish with the first free number. Case does not tell names apart:
+    /// generators make files and types of them.
+    pub(super) fn claim(&mut self, wish: &str) -> String {
+        let mut name = wish.to_owned();
+        let mut number = 2_u64;
+        while !self.0.insert(name.to_ascii_lowercase()) {
+            name = format!("{wish}{number}");
+            number += 1;
+        }
+        name
+    }
+}
+
+/// `web-search`, `tavily_search` → `WebSearchTavilySearch`: letters and digits only, whatever the parts hold.
+pub(super) fn pascal(parts: &[&str]) -> String {
+    let words = parts.iter().flat_map(|part| part.split(|letter: char| !letter.is_ascii_alphanumeric()));
+    words
+        .filter_map(|word| {
+            let mut letters = word.chars();
+            letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+        })
+        .collect()
+}
+
+/// A reference to a component schema.
+pub(super) fn reference(name: &str) -> Value {
+    serde_json::json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+impl Components {
+    /// Starts with schemas that keep their names.
+    pub(super) fn new(schemas: Map<String, Value>) -> Self {
+        let mut names = Names::default();
+        for name in schemas.keys() {
+            names.claim(name);
+        }
+        Self { schemas, names, moved: BTreeSet::new() }
+    }
+
+    /// Adds a schema of ours, which needs no rewriting, and gives back its name.
+    pub(super) fn add(&mut self, wish: &str, schema: Value) -> String {
+        let name = self.names.claim(wish);
+        self.schemas.insert(name.clone(), schema);
+        name
+    }
+
+    /// Whether a schema of that very name is here.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.schemas.contains_key(name)
+    }
+
+    /// Moves a tool's schema here, its definitions beside it, and gives back the root's name.
+    pub(super) fn move_in(&mut self, wish: &str, root: &Map<String, Value>) -> String {
+        let whole = Value::Object(root.clone());
+        let name = self.names.claim(wish);
+        let mut targets = Targets { root: name.clone(), ..Targets::default() };
+        for keyword in ["$defs", "definitions"] {
+            for definition in root.get(keyword).and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+                let component = self.names.claim(&(name.clone() + &pascal(&[definition])));
+                targets.definitions.insert((keyword, definition.clone()), component);
+            }
+        }
+        let base = Url::parse(NAMELESS).ok();
+        targets.index(&whole, &Pointer::default(), base.as_ref(), "");
+
+        for ((keyword, definition), component) in &targets.definitions {
+            if let Some(schema) = root.get(*keyword).and_then(|all| all.get(definition)) {
+                let at = Pointer::default().then(keyword).then(definition);
+                let base = targets.base_at(base.as_ref(), root);
+                let resource = targets.resource_of(base.as_ref());
+                let schema = Move { whole: &whole, targets: &targets }.schema(schema, &at, base.as_ref(), &resource);
+                self.moved.insert(component.clone());
+                self.schemas.insert(component.clone(), schema);
+            }
+        }
+        let mut rest = root.clone();
+        rest.shift_remove("$defs");
+        rest.shift_remove("definitions");
+        let rest = Value::Object(rest);
+        let schema = Move { whole: &whole, targets: &targets }.schema(&rest, &Pointer::default(), base.as_ref(), "");
+        self.moved.insert(name.clone());
+        self.schemas.insert(name.clone(), schema);
+        name
+    }
+
+    /// The schemas, with every reference in them leading somewhere.
+    pub(super) fn finish(mut self) -> Map<String, Value> {
+        let dangling = |schemas: &Map<String, Value>, reference: &str| {
+            let found = reference.strip_prefix("#/components/schemas/").and_then(|rest| {
+                let pointer = Pointer::parse(&format!("/{rest}"))?;
+                let (first, rest) = pointer.0.split_first()?;
+                rest.iter().try_fold(schemas.get(first)?, |value, token| step(value, token))
+            });
+            !found.is_some_and(|target| target.is_object() || target.is_boolean())
+        };
+        let mut names: Vec<String> = self.moved.iter().cloned().collect();
+        // Dropping a reference removes no schema, so one pass is enough.
+        while let Some(name) = names.pop() {
+            let Some(mut schema) = self.schemas.get(&name).cloned() else { continue };
+            let itself = format!("#/components/schemas/{name}");
+            if schema.get("$ref").and_then(Value::as_str) == Some(itself.as_str()) {
+                remove_reference(&mut schema);
+            }
+            each_schema(&mut schema, &mut |schema| {
+                if schema.get("$ref").and_then(Value::as_str).is_some_and(|to| dangling(&self.schemas, to)) {
+                    schema.shift_remove("$ref");
+                }
+            });
+            self.schemas.insert(name, schema);
+        }
+        self.schemas
+    }
+}
+
+fn remove_reference(schema: &mut Value) {
+    if let Some(schema) = schema.as_object_mut() {
+        schema.shift_remove("$ref");
+    }
+}
+
+/// A JSON pointer (RFC 6901), in tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Pointer(Vec<String>);
+
+impl Pointer {
+    /// A fragment without its `#`, still percent-encoded; nothing if it is no pointer.
+    fn parse(fragment: &str) -> Option<Self> {
+        let decoded = percent_decode_str(fragment).decode_utf8().ok()?;
+        if decoded.is_empty() {
+            return Some(Self::default());
+        }
+        let tokens = decoded.strip_prefix('/')?.split('/');
+        Some(Self(tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).collect()))
+    }
+
+    fn then(&self, token: &str) -> Self {
+        let mut tokens = self.0.clone();
+        tokens.push(token.to_owned());
+        Self(tokens)
+    }
+
+    fn join(&self, rest: &Self) -> Self {
+        Self(self.0.iter().chain(&rest.0).cloned().collect())
+    }
+
+    /// Whether this leads from the root of a schema to a schema, through nothing but keywords that hold schemas.
+    fn names_schema(&self, root: &Value) -> bool {
+        let mut here = Some(root);
+        let mut tokens = self.0.iter();
+        while let (Some(value), Some(keyword)) = (here, tokens.next()) {
+            let held = step(value, keyword);
+            here = match (shape(keyword), held) {
+                (Shape::Schema, Some(Value::Object(_) | Value::Bool(_))) => held,
+                (Shape::Schema | Shape::List | Shape::Table, Some(held)) => {
+                    tokens.next().and_then(|token| step(held, token))
+                }
+                _ => None,
+            };
+        }
+        here.is_some_and(|schema| schema.is_object() || schema.is_boolean())
+    }
+}
+
+fn step<'a>(value: &'a Value, token: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(object) => object.get(token),
+        Value::Array(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)),
+        _ => None,
+    }
+}
+
+/// Where the parts of one schema go.
+#[derive(Debug, Default)]
+struct Targets {
+    /// The root's component.
+    root: String,
+    /// The root's definitions, each with its component.
+    definitions: BTreeMap<(&'static str, String), String>,
+    /// `$id`, absolute, without fragment → the schema resource.
+    resources: BTreeMap<String, Pointer>,
+    /// Resource (`""` is the root's) and `$anchor` or `$dynamicAnchor` → its schema.
+    anchors: BTreeMap<(String, String), Pointer>,
+}
+
+impl Targets {
+    /// Notes the identifiers and anchors at and below `schema`.
+    fn index(&mut self, schema: &Value, at: &Pointer, base: Option<&Url>, resource: &str) {
+        let Some(object) = schema.as_object() else { return };
+        let (base, resource) = self.enter(object, at, base, resource);
+        for keyword in ["$anchor", "$dynamicAnchor"] {
+            if let Some(anchor) = object.get(keyword).and_then(Value::as_str) {
+                self.anchors.entry((resource.clone(), anchor.to_owned())).or_insert_with(|| at.clone());
+            }
+        }
+        for (keyword, value) in object {
+            for (path, child) in children(keyword, value) {
+                let at = path.iter().fold(at.clone(), |at, token| at.then(token));
+                self.index(child, &at, base.as_ref(), &resource);
+            }
+        }
+    }
+
+    /// A schema with an `$id` begins a resource.
+    fn enter(
+        &mut self,
+        schema: &Map<String, Value>,
+        at: &Pointer,
+        base: Option<&Url>,
+        resource: &str,
+    ) -> (Option<Url>, String) {
+        let Some(base) = identified(schema, base) else { return (base.cloned(), resource.to_owned()) };
+        self.resources.entry(base.to_string()).or_insert_with(|| at.clone());
+        let resource = if at.0.is_empty() { String::new() } else { base.to_string() };
+        (Some(base), resource)
+    }
+
+    fn base_at(&self, base: Option<&Url>, schema: &Map<String, Value>) -> Option<Url> {
+        identified(schema, base).or_else(|| base.cloned())
+    }
+
+    /// The name by which the anchors of the resource at `base` are kept.
+    fn resource_of(&self, base: Option<&Url>) -> String {
+        match base.and_then(|base| self.resources.get(base.as_str())) {
+            Some(at) if !at.0.is_empty() => base.map(Url::to_string).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
+    /// The component reference for a place in the schema as it was.
+    fn component(&self, at: &Pointer) -> String {
+        let (component, rest) = match at.0.as_slice() {
+            [keyword, definition, rest @ ..] => {
+                let moved = ["$defs", "definitions"].into_iter().find(|known| known == keyword);
+                match moved.and_then(|keyword| self.definitions.get(&(keyword, definition.clone()))) {
+                    Some(component) => (component, rest),
+                    None => (&self.root, at.0.as_slice()),
+                }
+            }
+            all => (&self.root, all),
+        };
+        let mut reference = format!("#/components/schemas/{component}");
+        for token in rest {
+            reference.push('/');
+            reference.extend(utf8_percent_encode(&token.replace('~', "~0").replace('/', "~1"), FRAGMENT));
+        }
+        reference
+    }
+}
+
+/// The base that a schema's own `$id` sets.
+fn identified(schema: &Map<String, Value>, base: Option<&Url>) -> Option<Url> {
+    let id = schema.get("$id").and_then(Value::as_str)?;
+    let mut url = base?.join(id).ok()?;
+    url.set_fragment(None);
+    Some(url)
+}
+
+/// One schema on its way into the components.
+struct Move<'a> {
+    whole: &'a Value,
+    targets: &'a Targets,
+}
+
+impl Move<'_> {
+    fn schema(&self, schema: &Value, at: &Pointer, base: Option<&Url>, resource: &str) -> Value {
+        let object = match schema {
+            Value::Object(object) => object,
+            Value::Bool(_) => return schema.clone(),
+            // No schema at all: nothing is known of the value.
+            _ => return Value::Object(Map::new()),
+        };
+        let own = identified(object, base);
+        let resource = match &own {
+            Some(url) if !at.0.is_empty() => url.to_string(),
+            _ => resource.to_owned(),
+        };
+        let base = own.or_else(|| base.cloned());
+
+        let mut moved = Map::new();
+        let mut references = Vec::new();
+        for (keyword, value) in object {
+            match keyword.as_str() {
+                "$schema" | "$id" | "$anchor" | "$dynamicAnchor" | "$recursiveAnchor" | "$vocabulary" => {}
+                "$ref" | "$dynamicRef" | "$recursiveRef" => {
+                    let target = value.as_str().and_then(|to| self.resolve(to, base.as_ref(), &resource));
+                    references.extend(target);
+                }
+                _ => {
+                    if let Some(value) = self.keyword(keyword, value, at, base.as_ref(), &resource) {
+                        moved.insert(keyword.clone(), value);
+                    }
+                }
+            }
+        }
+        let mut references = references.into_iter();
+        if let Some(first) = references.next() {
+            moved.insert("$ref".to_owned(), Value::from(first));
+        }
+        // More than one kind of reference in one schema: all hold.
+        for more in references {
+            let all = moved.entry("allOf").or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(all) = all {
+                all.push(serde_json::json!({ "$ref": more }));
+            }
+        }
+        Value::Object(moved)
+    }
+
+    fn keyword(&self, keyword: &str, value: &Value, at: &Pointer, base: Option<&Url>, resource: &str) -> Option<Value> {
+        let at = at.then(keyword);
+        let child = |token: &str, schema: &Value| self.schema(schema, &at.then(token), base, resource);
+        let list = |items: &[Value]| {
+            Value::Array(items.iter().enumerate().map(|(index, schema)| child(&index.to_string(), schema)).collect())
+        };
+        match (shape(keyword), value) {
+            (Shape::Plain, value) => Some(value.clone()),
+            (Shape::Schema, Value::Array(items)) if keyword == "items" => Some(list(items)),
+            (Shape::Schema, Value::Object(_) | Value::Bool(_)) => Some(self.schema(value, &at, base, resource)),
+            (Shape::List, Value::Array(items)) => Some(list(items)),
+            (Shape::Table, Value::Object(table)) => {
+                let moved = table.iter().map(|(name, schema)| match schema {
+                    Value::Array(_) if keyword == "dependencies" => (name.clone(), schema.clone()),
+                    schema => (name.clone(), child(name, schema)),
+                });
+                Some(Value::Object(moved.collect()))
+            }
+            // Not of the shape that the keyword asks for: says nothing.
+            _ => None,
+        }
+    }
+
+    /// Where a reference leads, as a component reference.
+    fn resolve(&self, to: &str, base: Option<&Url>, resource: &str) -> Option<String> {
+        let (address, fragment) = to.split_once('#').unwrap_or((to, ""));
+        let (start, resource) = if address.is_empty() {
+            let start = base.and_then(|base| self.targets.resources.get(base.as_str())).cloned().unwrap_or_default();
+            (start, resource.to_owned())
+        } else {
+            let mut address = base?.join(address).ok()?;
+            address.set_fragment(None);
+            let start = self.targets.resources.get(address.as_str())?.clone();
+            (start, self.targets.resource_of(Some(&address)))
+        };
+        let at = match Pointer::parse(fragment) {
+            Some(pointer) => start.join(&pointer),
+            None => {
+                let anchor = percent_decode_str(fragment).decode_utf8().ok()?.into_owned();
+                self.targets.anchors.get(&(resource, anchor))?.clone()
+            }
+        };
+        at.names_schema(self.whole).then(|| self.targets.component(&at))
+    }
+}
+
+/// What a keyword holds.
+enum Shape {
+    Plain,
+    Schema,
+    List,
+    Table,
+}
+
+/// JSON Schema 2020-12, core section 10 and validation section 8; with `definitions`, `dependencies`,
+/// `additionalItems` and lists in `items` of the drafts before.
+fn shape(keyword: &str) -> Shape {
+    match keyword {
+        "additionalItems"
+        | "additionalProperties"
+        | "contains"
+        | "contentSchema"
+        | "else"
+        | "if"
+        | "items"
+        | "not"
+        | "propertyNames"
+        | "then"
+        | "unevaluatedItems"
+        | "unevaluatedProperties" => Shape::Schema,
+        "allOf" | "anyOf" | "oneOf" | "prefixItems" => Shape::List,
+        "$defs" | "definitions" | "dependencies" | "dependentSchemas" | "patternProperties" | "properties" => {
+            Shape::Table
+        }
+        _ => Shape::Plain,
+    }
+}
+
+/// The schemas directly under a keyword, each with its path from there.
+fn children<'a>(keyword: &'a str, value: &'a Value) -> Vec<(Vec<String>, &'a Value)> {
+    let key = || keyword.to_owned();
+    match (shape(keyword), value) {
+        (Shape::Schema, Value::Object(_) | Value::Bool(_)) => vec![(vec![key()], value)],
+        (Shape::Schema | Shape::List, Value::Array(items)) => {
+            items.iter().enumerate().map(|(index, item)| (vec![key(), index.to_string()], item)).collect()
+        }
+        (Shape::Table, Value::Object(table)) => {
+            table.iter().map(|(name, schema)| (vec![key(), name.clone()], schema)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Calls `visit` with `schema` and every schema below it.
+pub(super) fn each_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Map<String, Value>)) {
+    let Some(object) = schema.as_object_mut() else { return };
+    visit(object);
+    for (keyword, value) in object.iter_mut() {
+        match (shape(keyword), value) {
+            (Shape::Schema, value @ Value::Object(_)) => each_schema(value, visit),
+            (Shape::Schema | Shape::List, Value::Array(items)) => {
+                items.iter_mut().for_each(|item| each_schema(item, visit));
+            }
+            (Shape::Table, Value::Object(table)) => table.values_mut().for_each(|schema| each_schema(schema, visit)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "schemas_tests.rs"]
+mod tests;
