@@ -3,19 +3,24 @@
 //!
 //! Must not know: where an answer comes from, and CORS, request ids or limits, which are layers around it.
 
-use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
 use poem::{Body, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::{
-    ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object, OpenApi, OpenApiService, Tags,
+    ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi, OpenApiService, Tags,
     payload::Json,
     registry::{MetaMediaType, MetaRequest, MetaResponses, Registry},
-    types::{Any, Type},
+    types::{ToJSON, Type},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::shapes::{
+    Catalogue, CatalogueAnswer, CatalogueTool, ClientMetadata, Health, HealthAnswer, ProtectedResourceAnswer,
+    ProviderAnswer, Readiness, ReadinessAnswer, RegistrationAnswer,
+};
 
 /// An answer as it goes out: status, headers and body are kept byte for byte.
 pub type Raw = http::Response<Bytes>;
@@ -45,163 +50,6 @@ pub trait Backend: Send + Sync + 'static {
     async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw>;
 }
 
-/// The body of every error outside MCP.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
-#[oai(rename = "Error")]
-pub struct ErrorBody {
-    /// A code for programs, such as `invalid_token` (RFC 6750) or `invalid_request`.
-    pub error: String,
-    /// What went wrong and what to do, for people.
-    pub error_description: String,
-    /// The request's id, the same as in `X-Request-Id`, the log and the audit.
-    pub request_id: String,
-}
-
-/// The process answers.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
-pub struct Health {
-    /// Always `ok`.
-    pub status: String,
-}
-
-/// Whether the server can do its work.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Object)]
-pub struct Readiness {
-    /// All plugins that must run do.
-    pub ready: bool,
-    /// Each plugin by its name.
-    pub plugins: BTreeMap<String, PluginReadiness>,
-}
-
-/// Whether one plugin can do its work.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
-#[oai(skip_serializing_if_is_none)]
-pub struct PluginReadiness {
-    /// What it is doing.
-    pub state: PluginState,
-    /// Why, where there is something to say.
-    pub detail: Option<String>,
-    /// What someone should look at, such as a tool that stays hidden because no rule maps it.
-    pub warnings: Vec<String>,
-}
-
-/// What a plugin is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum PluginState {
-    /// Not yet ready to be called.
-    Starting,
-    /// Takes calls.
-    Ready,
-    /// Takes calls, but says that something is wrong.
-    Degraded,
-    /// Takes no calls.
-    Failed,
-}
-
-/// One tool of the catalogue.
-#[derive(Debug, Clone, Object)]
-#[oai(skip_serializing_if_is_none)]
-pub struct CatalogueTool {
-    /// The name under which it is called.
-    pub tool: String,
-    /// The plugin that provides it.
-    pub plugin: String,
-    /// The endpoint that offers it.
-    pub endpoint: String,
-    /// A name for people.
-    pub title: Option<String>,
-    /// What the tool does and when to use it.
-    pub description: Option<String>,
-    /// JSON Schema (2020-12) of the arguments.
-    pub input_schema: Any<Map<String, Value>>,
-    /// JSON Schema (2020-12) of the structured result.
-    pub output_schema: Option<Any<Map<String, Value>>>,
-    /// The scopes that a token needs; empty: any valid token will do.
-    pub required_scopes: Vec<String>,
-}
-
-/// The tools that can be called here.
-#[derive(Debug, Clone, Object)]
-pub struct Catalogue {
-    /// The tools, in a stable order.
-    pub tools: Vec<CatalogueTool>,
-}
-
-/// Protected resource metadata (RFC 9728, section 2).
-#[derive(Debug, Clone, Object)]
-pub struct ProtectedResourceMetadata {
-    /// The resource identifier: what a client sends as `resource` and a token carries as its audience.
-    pub resource: String,
-    /// Issuers of the authorization servers that may be used.
-    pub authorization_servers: Option<Vec<String>>,
-    /// The scopes to ask for at first.
-    pub scopes_supported: Option<Vec<String>>,
-    /// How a token is presented: in the header.
-    pub bearer_methods_supported: Option<Vec<String>>,
-    /// A name for people.
-    pub resource_name: Option<String>,
-    /// Where to read more.
-    pub resource_documentation: Option<String>,
-}
-
-/// Authorization server metadata (RFC 8414, section 2); members beyond these are the provider's.
-#[derive(Debug, Clone, Object)]
-pub struct AuthorizationServerMetadata {
-    /// The issuer identifier.
-    pub issuer: String,
-    /// Where a person signs in.
-    pub authorization_endpoint: Option<String>,
-    /// Where a code becomes a token.
-    pub token_endpoint: Option<String>,
-    /// Where a client registers itself (RFC 7591).
-    pub registration_endpoint: Option<String>,
-    /// The key set.
-    pub jwks_uri: Option<String>,
-    /// The scopes that can be asked for.
-    pub scopes_supported: Option<Vec<String>>,
-    /// PKCE methods (RFC 7636).
-    pub code_challenge_methods_supported: Option<Vec<String>>,
-}
-
-/// Client metadata (RFC 7591, section 2); members beyond these are passed on as they are.
-#[derive(Debug, Clone, Object)]
-pub struct ClientMetadata {
-    /// Where the authorization server may send the person back to.
-    #[oai(validator(min_items = 1))]
-    pub redirect_uris: Vec<String>,
-    /// A name that the person sees on the consent page.
-    pub client_name: Option<String>,
-    /// How the client authenticates at the token endpoint; `none` for a public client.
-    pub token_endpoint_auth_method: Option<String>,
-    /// Such as `authorization_code` and `refresh_token`.
-    pub grant_types: Option<Vec<String>>,
-    /// Such as `code`.
-    pub response_types: Option<Vec<String>>,
-    /// The scopes that the client may ask for, with blanks between.
-    pub scope: Option<String>,
-}
-
-/// A registered client (RFC 7591, section 3.2.1); members beyond these are the provider's.
-#[derive(Debug, Clone, Object)]
-pub struct RegisteredClient {
-    /// The client's identifier.
-    pub client_id: String,
-    /// Its secret, if it is a confidential client.
-    pub client_secret: Option<String>,
-    /// Where the authorization server may send the person back to.
-    pub redirect_uris: Option<Vec<String>>,
-}
-
-/// A refused registration (RFC 7591, section 3.2.2).
-#[derive(Debug, Clone, Object)]
-pub struct RegistrationError {
-    /// Such as `invalid_redirect_uri` or `invalid_client_metadata`.
-    pub error: String,
-    /// For people.
-    pub error_description: Option<String>,
-}
-
 #[derive(Tags)]
 enum Tag {
     /// Where clients learn which authorization server to use.
@@ -210,99 +58,6 @@ enum Tag {
     Health,
     /// What can be called.
     Catalogue,
-}
-
-/// What `…/oauth-protected-resource` answers; documentation of a [`Raw`] answer.
-#[derive(ApiResponse)]
-pub enum ProtectedResourceAnswer {
-    /// The metadata.
-    #[oai(status = 200)]
-    Found(Json<ProtectedResourceMetadata>),
-    /// No endpoint has this resource.
-    #[oai(status = 404)]
-    NotFound(Json<ErrorBody>),
-}
-
-/// What the provider's metadata answers; documentation of a [`Raw`] answer.
-#[derive(ApiResponse)]
-pub enum ProviderAnswer {
-    /// The provider's document, untouched.
-    #[oai(status = 200)]
-    Found(Json<AuthorizationServerMetadata>),
-    /// The provider publishes no such document, or none is configured.
-    #[oai(status = 404)]
-    NotFound(Json<ErrorBody>),
-    /// The provider is out of reach.
-    #[oai(status = 503)]
-    Unavailable(
-        Json<ErrorBody>,
-        /// Seconds to wait.
-        #[oai(header = "Retry-After")]
-        u32,
-    ),
-}
-
-/// What registration answers; documentation of a [`Raw`] answer.
-#[derive(ApiResponse)]
-pub enum RegistrationAnswer {
-    /// The client is registered.
-    #[oai(status = 201)]
-    Created(Json<RegisteredClient>),
-    /// The provider refuses these metadata.
-    #[oai(status = 400)]
-    Refused(Json<RegistrationError>),
-    /// The provider registers no clients by itself.
-    #[oai(status = 404)]
-    NotFound(Json<ErrorBody>),
-    /// The body is too long.
-    #[oai(status = 413)]
-    TooLarge(Json<ErrorBody>),
-    /// The provider is out of reach.
-    #[oai(status = 503)]
-    Unavailable(
-        Json<ErrorBody>,
-        /// Seconds to wait.
-        #[oai(header = "Retry-After")]
-        u32,
-    ),
-}
-
-/// What the catalogue answers; documentation of a typed list or of a [`Raw`] refusal.
-#[derive(ApiResponse)]
-pub enum CatalogueAnswer {
-    /// The tools that this caller may see.
-    #[oai(status = 200)]
-    Found(Json<Catalogue>),
-    /// Several credentials, or blanks inside one.
-    #[oai(status = 400)]
-    BadRequest(Json<ErrorBody>),
-    /// The token is not valid.
-    #[oai(status = 401)]
-    Unauthorized(
-        Json<ErrorBody>,
-        /// The challenge (RFC 6750, RFC 9728).
-        #[oai(header = "WWW-Authenticate")]
-        String,
-    ),
-    /// The token cannot be verified now.
-    #[oai(status = 503)]
-    Unavailable(
-        Json<ErrorBody>,
-        /// Seconds to wait.
-        #[oai(header = "Retry-After")]
-        u32,
-    ),
-}
-
-/// What readiness answers.
-#[derive(ApiResponse)]
-pub enum ReadinessAnswer {
-    /// The server can do its work.
-    #[oai(status = 200)]
-    Ready(Json<Readiness>),
-    /// Something that must run does not.
-    #[oai(status = 503)]
-    NotReady(Json<Readiness>),
 }
 
 /// A [`Raw`] answer that is documented as `D`.
@@ -407,7 +162,7 @@ impl Api {
         tag = "Tag::Discovery"
     )]
     async fn protected_resource_of(&self, request: &Request) -> Documented<ProtectedResourceAnswer> {
-        let path = request.original_uri().path().strip_prefix(PROTECTED_RESOURCE);
+        let path = request.uri().path().strip_prefix(PROTECTED_RESOURCE);
         self.backend.protected_resource(request, path).await.into()
     }
 
@@ -445,13 +200,13 @@ impl Api {
         self.backend.register(request, body.0).await.into()
     }
 
-    /// The process answers.
+    /// Is the process alive?
     #[oai(path = "/healthz", method = "get", operation_id = "health", tag = "Tag::Health")]
-    async fn health(&self) -> Json<Health> {
-        Json(Health { status: "ok".to_owned() })
+    async fn health(&self) -> HealthAnswer {
+        HealthAnswer::Alive(Json(Health { status: "ok".to_owned() }))
     }
 
-    /// The server can do its work.
+    /// Can the server do its work?
     #[oai(path = "/readyz", method = "get", operation_id = "readiness", tag = "Tag::Health")]
     async fn readiness(&self) -> ReadinessAnswer {
         let readiness = self.backend.ready().await;
@@ -469,7 +224,7 @@ impl Api {
     #[oai(path = "/api/tools", method = "get", operation_id = "listTools", tag = "Tag::Catalogue")]
     async fn catalogue(&self, request: &Request) -> Documented<CatalogueAnswer> {
         match self.backend.catalogue(request).await {
-            Ok(tools) => json(StatusCode::OK, &poem_openapi::types::ToJSON::to_json(&Catalogue { tools })).into(),
+            Ok(tools) => json(StatusCode::OK, &Catalogue { tools }.to_json()).into(),
             Err(refusal) => refusal.into(),
         }
     }
@@ -511,3 +266,7 @@ pub fn base_document() -> Value {
 
     serde_json::from_str(&Api::new(Arc::new(Nobody)).service().spec()).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{
-    example,
-    schemas::{Components, Names, pascal, reference},
+    answers, example,
+    schemas::{Components, Names, pascal, plain, reference},
     upgrade::upgrade,
 };
 
@@ -102,16 +102,14 @@ pub fn merge(inputs: Document) -> Value {
     upgrade(&mut base);
 
     let mut components = Components::new(taken(&mut base, "/components/schemas"));
-    for (name, schema) in shared_schemas() {
+    for (name, schema) in answers::schemas() {
         if !components.contains(name) {
             components.add(name, schema);
         }
     }
-    let mut paths = taken(&mut base, "/paths");
-    let mut tags = base.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut paths = place_metadata(taken(&mut base, "/paths"), &endpoints);
     let mut operation_ids = Names::default();
 
-    place_metadata(&mut paths, &endpoints);
     for operation in operations(&mut paths) {
         finish_fixed(operation, &mut operation_ids);
     }
@@ -135,7 +133,9 @@ pub fn merge(inputs: Document) -> Value {
         let (endpoint, name) = (utf8_percent_encode(&tool.endpoint, SEGMENT), utf8_percent_encode(&tool.name, SEGMENT));
         paths.insert(format!("/api/tools/{endpoint}/{name}"), json!({ "post": operation }));
     }
-    tags.extend(endpoint_tags(&tools));
+    // The tools first: they are what people come for.
+    let mut tags = endpoint_tags(&tools);
+    tags.extend(base.get("tags").and_then(Value::as_array).cloned().unwrap_or_default());
 
     let schemes: Map<String, Value> = security
         .iter()
@@ -145,7 +145,7 @@ pub fn merge(inputs: Document) -> Value {
         .collect();
     let mut all = Map::new();
     let mut schemas = components.finish();
-    let mut headers = shared_headers();
+    let mut headers = answers::headers();
     // What no operation refers to is left out.
     if tools.is_empty() {
         schemas.retain(|name, _| !matches!(name.as_str(), "ToolResult" | "ContentBlock"));
@@ -157,7 +157,7 @@ pub fn merge(inputs: Document) -> Value {
         if !guarded {
             headers.shift_remove("Challenge");
         }
-        all.insert("responses".to_owned(), Value::Object(shared_responses(guarded)));
+        all.insert("responses".to_owned(), Value::Object(answers::responses(guarded)));
     }
     all.insert("schemas".to_owned(), Value::Object(schemas));
     all.insert("headers".to_owned(), Value::Object(headers));
@@ -189,31 +189,34 @@ fn taken(document: &mut Value, pointer: &str) -> Map<String, Value> {
 }
 
 /// A wildcard path says nothing in OpenAPI: in its place comes one path for each document that there is.
-fn place_metadata(paths: &mut Map<String, Value>, endpoints: &[EndpointOperations]) {
-    let wildcards: Vec<String> = paths.keys().filter(|path| path.contains('*')).cloned().collect();
-    for wildcard in wildcards {
-        let Some(template) = paths.shift_remove(&wildcard) else { continue };
-        let Some((prefix, _)) = wildcard.split_once("/*") else { continue };
+fn place_metadata(paths: Map<String, Value>, endpoints: &[EndpointOperations]) -> Map<String, Value> {
+    let mut placed = Map::new();
+    for (path, item) in paths {
+        let Some((prefix, _)) = path.split_once("/*") else {
+            placed.insert(path, item);
+            continue;
+        };
         for endpoint in endpoints {
-            for path in &endpoint.metadata_paths {
-                let path = path.trim_start_matches('/');
-                if path.is_empty() {
-                    continue;
-                }
-                let mut item = template.clone();
-                for method in METHODS {
-                    if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
-                        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
-                        let id = format!("{id}{}", pascal(&[&endpoint.name]));
-                        operation.insert("operationId".to_owned(), Value::from(id));
-                        let description = format!("The resource of the endpoint `{}`.", endpoint.name);
-                        operation.insert("description".to_owned(), Value::from(description));
-                    }
-                }
-                paths.insert(format!("{prefix}/{path}"), item);
+            let documents = endpoint.metadata_paths.iter().map(|path| path.trim_matches('/'));
+            for document in documents.filter(|path| !path.is_empty()) {
+                placed.insert(format!("{prefix}/{document}"), metadata_of(&endpoint.name, item.clone()));
             }
         }
     }
+    placed
+}
+
+fn metadata_of(endpoint: &str, mut item: Value) -> Value {
+    for method in METHODS {
+        if let Some(Value::Object(operation)) = item.get_mut(method) {
+            let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+            let id = format!("{id}{}", pascal(&[endpoint]));
+            operation.insert("operationId".to_owned(), Value::from(id));
+            operation
+                .insert("description".to_owned(), Value::from(format!("The resource of the endpoint `{endpoint}`.")));
+        }
+    }
+    item
 }
 
 fn operations(paths: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
@@ -229,7 +232,12 @@ fn finish_fixed(operation: &mut Map<String, Value>, ids: &mut Names) {
         operation.insert("operationId".to_owned(), Value::from(id));
     }
     operation.insert("security".to_owned(), json!([]));
-    let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+    let mut responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+    if let Some(responses) = &mut responses
+        && !responses.keys().any(|status| status.starts_with('4'))
+    {
+        responses.insert("4XX".to_owned(), json!({ "description": "The request is malformed." }));
+    }
     for response in responses.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
         if let Value::Object(headers) = response.entry("headers").or_insert_with(|| json!({})) {
             headers.insert("X-Request-Id".to_owned(), json!({ "$ref": "#/components/headers/RequestId" }));
@@ -277,7 +285,7 @@ fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut C
         None => "ToolResult".to_owned(),
         Some(schema) => {
             let output = components.move_in(&format!("{type_name}Output"), schema);
-            components.add(&format!("{type_name}Result"), tool_result(Some(reference(&output))))
+            components.add(&format!("{type_name}Result"), answers::tool_result(Some(reference(&output))))
         }
     };
     let mut media = json!({ "schema": reference(&arguments) });
@@ -291,7 +299,7 @@ fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut C
             "content": { "application/json": { "schema": reference(&result) } },
         }
     });
-    for failure in FAILURES.iter().filter(|failure| scheme.is_some() || !failure.guarded) {
+    for failure in answers::FAILURES.iter().filter(|failure| scheme.is_some() || !failure.guarded) {
         responses[failure.status] = json!({ "$ref": format!("#/components/responses/{}", failure.component) });
     }
     json!({
@@ -324,7 +332,7 @@ fn describe(tool: &ToolOperation, guarded: bool) -> String {
     }
     let facts = facts.join(" ");
     match tool.description.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        Some(text) => format!("{text}\n\n{facts}"),
+        Some(text) => format!("{}\n\n{facts}", plain(text)),
         None => facts,
     }
 }
@@ -350,189 +358,6 @@ fn security_scheme(scheme: &SecurityScheme, asked: &[&str]) -> Value {
         SecurityScheme::OpenIdConnect { url } => json!({ "type": "openIdConnect", "openIdConnectUrl": url }),
         SecurityScheme::Bearer => json!({ "type": "http", "scheme": "bearer" }),
     }
-}
-
-/// An answer that every tool shares.
-struct Failure {
-    status: &'static str,
-    component: &'static str,
-    description: &'static str,
-    /// A header and its component.
-    header: Option<(&'static str, &'static str)>,
-    /// Only where a token is asked for.
-    guarded: bool,
-}
-
-const FAILURES: [Failure; 7] = {
-    const CHALLENGE: Option<(&str, &str)> = Some(("WWW-Authenticate", "Challenge"));
-    const RETRY_AFTER: Option<(&str, &str)> = Some(("Retry-After", "RetryAfter"));
-    [
-        Failure {
-            status: "400",
-            component: "BadRequest",
-            description: "The arguments do not match the tool's schema (the description names the path), or the request is malformed.",
-            header: None,
-            guarded: false,
-        },
-        Failure {
-            status: "401",
-            component: "Unauthorized",
-            description: "No token, or none that is valid.",
-            header: CHALLENGE,
-            guarded: true,
-        },
-        Failure {
-            status: "403",
-            component: "Forbidden",
-            description: "The token lacks scopes that this tool needs.",
-            header: CHALLENGE,
-            guarded: true,
-        },
-        Failure {
-            status: "404",
-            component: "NotFound",
-            description: "No such tool here.",
-            header: None,
-            guarded: false,
-        },
-        Failure {
-            status: "413",
-            component: "ContentTooLarge",
-            description: "The body is too long.",
-            header: None,
-            guarded: false,
-        },
-        Failure {
-            status: "429",
-            component: "TooManyRequests",
-            description: "Over the tool's rate.",
-            header: RETRY_AFTER,
-            guarded: false,
-        },
-        Failure {
-            status: "503",
-            component: "Unavailable",
-            description: "The token cannot be verified now, or the plugin takes no calls.",
-            header: RETRY_AFTER,
-            guarded: false,
-        },
-    ]
-};
-
-/// The answers that some operation refers to.
-fn shared_responses(guarded: bool) -> Map<String, Value> {
-    let responses = FAILURES.iter().filter(|failure| guarded || !failure.guarded).map(|failure| {
-        let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/RequestId" } });
-        if let Some((header, component)) = failure.header {
-            headers[header] = json!({ "$ref": format!("#/components/headers/{component}") });
-        }
-        let response = json!({
-            "description": failure.description,
-            "headers": headers,
-            "content": { "application/json": { "schema": reference("Error") } },
-        });
-        (failure.component.to_owned(), response)
-    });
-    responses.collect()
-}
-
-fn shared_headers() -> Map<String, Value> {
-    let headers = json!({
-        "RequestId": {
-            "description": "The request's id, the same in the log and the audit.",
-            "schema": { "type": "string" },
-        },
-        "Challenge": {
-            "description": "`Bearer` with `resource_metadata`, `scope` and, if a token was sent, `error` \
-                (RFC 6750, RFC 9728).",
-            "schema": { "type": "string" },
-        },
-        "RetryAfter": {
-            "description": "Seconds to wait.",
-            "schema": { "type": "integer", "minimum": 0 },
-        },
-    });
-    headers.as_object().cloned().unwrap_or_default()
-}
-
-/// The schemas that every tool shares.
-fn shared_schemas() -> [(&'static str, Value); 3] {
-    [("Error", error()), ("ContentBlock", content_block()), ("ToolResult", tool_result(None))]
-}
-
-fn error() -> Value {
-    json!({
-        "type": "object",
-        "required": ["error", "error_description", "request_id"],
-        "properties": {
-            "error": { "type": "string" },
-            "error_description": { "type": "string" },
-            "request_id": { "type": "string" },
-        },
-    })
-}
-
-fn tool_result(output: Option<Value>) -> Value {
-    let typed = output.is_some();
-    let mut structured = output.unwrap_or_else(|| json!({}));
-    structured["description"] = Value::from(if typed {
-        "The result for programs; absent if `isError`."
-    } else {
-        "The result for programs, if the tool gives one."
-    });
-    json!({
-        "type": "object",
-        "description": "The result of a call (MCP, `CallToolResult`).",
-        "required": ["content", "isError"],
-        "properties": {
-            "content": {
-                "type": "array",
-                "description": "The result for models.",
-                "items": reference("ContentBlock"),
-            },
-            "structuredContent": structured,
-            "isError": {
-                "type": "boolean",
-                "description": "The tool failed in a way that the caller may act on; `content` says how.",
-            },
-            "_meta": { "type": "object", "additionalProperties": true },
-        },
-    })
-}
-
-fn content_block() -> Value {
-    let block = |kind: &str, required: &[&str], properties: Value| {
-        let mut all = json!({ "type": { "type": "string", "const": kind } });
-        if let (Some(all), Value::Object(properties)) = (all.as_object_mut(), properties) {
-            all.extend(properties);
-        }
-        let required: Vec<&str> = std::iter::once("type").chain(required.iter().copied()).collect();
-        json!({ "type": "object", "title": pascal(&[kind]), "required": required, "properties": all })
-    };
-    let text = || json!({ "type": "string" });
-    let base64 = || json!({ "type": "string", "contentEncoding": "base64" });
-    json!({
-        "description": "One block of a result (MCP, `ContentBlock`).",
-        "oneOf": [
-            block("text", &["text"], json!({
-                "text": text(),
-                "annotations": { "type": "object", "additionalProperties": true },
-                "_meta": { "type": "object", "additionalProperties": true },
-            })),
-            block("image", &["data", "mimeType"], json!({ "data": base64(), "mimeType": text() })),
-            block("audio", &["data", "mimeType"], json!({ "data": base64(), "mimeType": text() })),
-            block("resource_link", &["uri", "name"], json!({
-                "uri": text(), "name": text(), "description": text(), "mimeType": text(),
-            })),
-            block("resource", &["resource"], json!({
-                "resource": {
-                    "type": "object",
-                    "required": ["uri"],
-                    "properties": { "uri": text(), "mimeType": text(), "text": text(), "blob": base64() },
-                },
-            })),
-        ],
-    })
 }
 
 #[cfg(test)]

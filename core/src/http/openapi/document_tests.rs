@@ -224,6 +224,16 @@ fn a_server_without_tools_has_no_unused_parts() {
 }
 
 #[test]
+fn a_description_holds_no_html() {
+    let mut hostile = tool("open", "echo", &[], json!({"description": "a<img src=x>"}), None);
+    hostile.description = Some("1 < 2, <b>, </script><script>alert(1)</script>".to_owned());
+    let document = merge(Document { tools: vec![hostile], ..inputs() });
+    let description = document["paths"]["/api/tools/open/echo"]["post"]["description"].as_str().unwrap();
+    assert!(description.starts_with("1 < 2, &lt;b>, &lt;/script>&lt;script>alert(1)&lt;/script>\n\n"), "{description}");
+    assert_eq!(document["components"]["schemas"]["OpenEchoArguments"]["description"], "a&lt;img src=x>");
+}
+
+#[test]
 fn nothing_of_openapi_3_0_is_left() {
     let text = merge(inputs()).to_string();
     for keyword in ["\"nullable\"", "\"exclusiveMinimum\":true", "charset"] {

@@ -80,6 +80,30 @@
     return { wrapComponents: { oauth2: wrap } };
   }
 
+  // The answer to a sign-in, from the receiver page. One that this page did not ask for is left alone, not even
+  // used with a warning.
+  const channel = new BroadcastChannel("toolgate-sign-in");
+  channel.onmessage = (message) => {
+    const pending = window.swaggerUIRedirectOauth2;
+    const answer = new URLSearchParams(message.data.answer || "");
+    if (!pending || !pending.state || answer.get("state") !== pending.state) return;
+    channel.postMessage({ taken: pending.state });
+    delete pending.state;
+    const refuse = (text) => pending.errCb({ authId: pending.auth.name, source: "auth", level: "error", message: text });
+    const signIn = settings.signIn[pending.auth.name] || {};
+    if (signIn.issuer && answer.has("iss") && answer.get("iss") !== signIn.issuer) {
+      refuse("The answer is from another authorization server: " + answer.get("iss"));
+    } else if (answer.has("error")) {
+      const description = answer.get("error_description");
+      refuse(answer.get("error") + (description ? ": " + description : ""));
+    } else if (!answer.get("code")) {
+      refuse("The authorization server sent no code.");
+    } else {
+      pending.auth.code = answer.get("code");
+      pending.callback({ auth: pending.auth, redirectUrl: pending.redirectUrl });
+    }
+  };
+
   // The token request of a public client: no empty secret, the resource (RFC 8707, section 2.2), and no header that
   // would need a preflight.
   function requestInterceptor(request) {

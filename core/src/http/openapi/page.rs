@@ -36,6 +36,8 @@ pub struct SignIn {
     pub client_id: Option<String>,
     /// Where the page registers itself (RFC 7591), absolute or relative to the page: `oauth/register`.
     pub registration_url: Option<String>,
+    /// The authorization server's issuer: an answer that names another (RFC 9207) is refused.
+    pub issuer: Option<String>,
     /// Where a code becomes a token; the page may connect to its origin.
     pub token_url: Option<String>,
     /// The scopes that are ticked at first.
@@ -74,6 +76,7 @@ pub fn docs_page(page: &Page) -> Rendered {
             let value = json!({
                 "clientId": how.client_id,
                 "registrationUrl": how.registration_url,
+                "issuer": how.issuer,
                 "tokenUrl": how.token_url,
                 "scopes": how.scopes,
                 "resource": how.resource,
@@ -202,6 +205,7 @@ mod tests {
                 scheme: hostile.clone(),
                 client_id: Some(hostile.clone()),
                 registration_url: Some(hostile.clone()),
+                issuer: Some(hostile.clone()),
                 token_url: Some(hostile.clone()),
                 scopes: vec![hostile.clone(), "{title}".to_owned()],
                 resource: Some(hostile.clone()),

@@ -68,6 +68,22 @@ pub(super) fn pascal(parts: &[&str]) -> String {
         .collect()
 }
 
+/// Text as the CommonMark of a description that shows it and holds no HTML: what tools say of themselves is text,
+/// and not every reader of the document takes HTML out.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (letter, letters.peek()) {
+            ('<', Some(next)) if next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?') => {
+                plain.push_str("&lt;")
+            }
+            _ => plain.push(letter),
+        }
+    }
+    plain
+}
+
 /// A reference to a component schema.
 pub(super) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("#/components/schemas/{name}") })
@@ -327,6 +343,11 @@ impl Move<'_> {
         for (keyword, value) in object {
             match keyword.as_str() {
                 "$schema" | "$id" | "$anchor" | "$dynamicAnchor" | "$recursiveAnchor" | "$vocabulary" => {}
+                "description" => {
+                    if let Some(text) = value.as_str() {
+                        moved.insert(keyword.clone(), Value::from(plain(text)));
+                    }
+                }
                 "$ref" | "$dynamicRef" | "$recursiveRef" => {
                     let target = value.as_str().and_then(|to| self.resolve(to, base.as_ref(), &resource));
                     references.extend(target);

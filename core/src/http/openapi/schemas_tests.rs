@@ -23,7 +23,7 @@ fn dangling(schemas: &Value) -> Vec<String> {
         each_schema(&mut schema, &mut |schema| {
             let Some(to) = schema.get("$ref").and_then(Value::as_str) else { return };
             let pointer = to.strip_prefix('#').map(|to| percent_decode_str(to).decode_utf8_lossy().into_owned());
-            if !pointer.is_some_and(|pointer| document.pointer(&pointer).is_some()) {
+            if pointer.is_none_or(|pointer| document.pointer(&pointer).is_none()) {
                 found.push(to.to_owned());
             }
         });
