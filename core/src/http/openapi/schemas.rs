@@ -327,8 +327,9 @@ impl Move<'_> {
     fn schema(&self, schema: &Value, at: &Pointer, base: Option<&Url>, resource: &str) -> Value {
         let object = match schema {
             Value::Object(object) => object,
-            Value::Bool(_) => return schema.clone(),
-            // No schema at all: nothing is known of the value.
+            // The same as objects: tools for OpenAPI stumble over schemas that are none.
+            Value::Bool(false) => return serde_json::json!({ "not": {} }),
+            // `true`, or no schema at all: nothing is known of the value.
             _ => return Value::Object(Map::new()),
         };
         let own = identified(object, base);
@@ -351,6 +352,18 @@ impl Move<'_> {
                 "$ref" | "$dynamicRef" | "$recursiveRef" => {
                     let target = value.as_str().and_then(|to| self.resolve(to, base.as_ref(), &resource));
                     references.extend(target);
+                }
+                // Drafts before 2020-12 had the schemas of the first items in `items`, and the rest's elsewhere.
+                "items" if value.is_array() => {
+                    if let Some(value) = self.keyword("items", value, at, base.as_ref(), &resource) {
+                        moved.insert("prefixItems".to_owned(), value);
+                    }
+                }
+                "additionalItems" => {
+                    let rest = self.keyword("additionalItems", value, at, base.as_ref(), &resource);
+                    if let (true, Some(rest)) = (object.get("items").is_some_and(Value::is_array), rest) {
+                        moved.insert("items".to_owned(), rest);
+                    }
                 }
                 _ => {
                     if let Some(value) = self.keyword(keyword, value, at, base.as_ref(), &resource) {
@@ -382,7 +395,8 @@ impl Move<'_> {
         match (shape(keyword), value) {
             (Shape::Plain, value) => Some(value.clone()),
             (Shape::Schema, Value::Array(items)) if keyword == "items" => Some(list(items)),
-            (Shape::Schema, Value::Object(_) | Value::Bool(_)) => Some(self.schema(value, &at, base, resource)),
+            (Shape::Schema, Value::Bool(_)) => Some(value.clone()),
+            (Shape::Schema, Value::Object(_)) => Some(self.schema(value, &at, base, resource)),
             (Shape::List, Value::Array(items)) => Some(list(items)),
             (Shape::Table, Value::Object(table)) => {
                 let moved = table.iter().map(|(name, schema)| match schema {

@@ -68,7 +68,7 @@ fn a_schema_moves_with_its_definitions_and_its_references() {
                    "$defs": {"Länge {x}/": {"type": "number"}}}),
             json!({"TLNgeX": {"type": "number"},
                    "T": {"properties": {"a/b~c": {"type": "string"}, "x": to("T/properties/a~1b~0c"), "y": to("TLNgeX"),
-                                        "z": to("T/properties/per%25cent"), "per%cent": true}}}),
+                                        "z": to("T/properties/per%25cent"), "per%cent": {}}}}),
         ),
         (
             "definitions whose names become the same",
@@ -100,9 +100,16 @@ fn a_schema_moves_with_its_definitions_and_its_references() {
         ),
         ("a root that is only itself says nothing", json!({"$ref": "#"}), json!({"T": {}})),
         (
-            "boolean schemas stay",
+            "boolean schemas become objects, except where generators know them",
             json!({"properties": {"a": true, "b": false, "c": {"$ref": "#/properties/a"}}, "additionalProperties": false}),
-            json!({"T": {"properties": {"a": true, "b": false, "c": to("T/properties/a")}, "additionalProperties": false}}),
+            json!({"T": {"properties": {"a": {}, "b": {"not": {}}, "c": to("T/properties/a")}, "additionalProperties": false}}),
+        ),
+        (
+            "tuples as drafts before wrote them",
+            json!({"properties": {"a": {"items": [{"type": "string"}, {"$ref": "#/definitions/D"}], "additionalItems": false},
+                                  "b": {"items": {}, "additionalItems": false}},
+                   "definitions": {"D": {}}}),
+            json!({"T": {"properties": {"a": {"prefixItems": [{"type": "string"}, to("TD")], "items": false}, "b": {"items": {}}}}, "TD": {}}),
         ),
         (
             "a property may be called like a keyword, and values are not schemas",
