@@ -43,7 +43,7 @@ pub struct Document {
 pub struct EndpointOperations {
     /// Its name, the first segment of its tools' paths.
     pub name: String,
-    /// The security scheme of its tools; `None`: no token is asked for.
+    /// The security scheme of its tools, one of [`Document::security`]; `None`: no token is asked for.
     pub scheme: Option<String>,
     /// Where its RFC 9728 document is, below `/.well-known/oauth-protected-resource`: `/web-search/mcp`.
     pub metadata_paths: Vec<String>,

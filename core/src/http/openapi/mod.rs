@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document and the page around it: the operations that never change ([`api`], with their
-//! [`shapes`]), their rewriting from 3.0 (`upgrade`), the schemas of the tools (`schemas`), an example of their
-//! arguments (`example`), what they answer with (`answers`), the whole ([`document`]) and the page to browse and try
-//! it ([`page`]).
+//! [`shapes`]), their rewriting from 3.0 (`upgrade`), the schemas of the tools (`schemas`, `keywords`), an example of
+//! their arguments (`example`), what they answer with (`answers`), the whole ([`document`]) and the page to browse
+//! and try it ([`page`]).
 //!
 //! Pure: everything arrives as plain data or through [`Backend`]. This module must not know the gate, the
 //! registry or the configuration.
@@ -10,6 +10,7 @@ mod answers;
 pub mod api;
 pub mod document;
 mod example;
+mod keywords;
 pub mod page;
 mod schemas;
 pub mod shapes;

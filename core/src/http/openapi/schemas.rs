@@ -11,6 +11,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::keywords::{Pointer, Shape, children, each_schema, shape, step};
+
 /// What a URI fragment cannot hold (RFC 3986, section 3.5), and `%`.
 const FRAGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -145,26 +147,13 @@ impl Components {
         name
     }
 
-    /// The schemas, with every reference in them leading somewhere.
+    /// The schemas, with every reference in them leading to something.
     pub(super) fn finish(mut self) -> Map<String, Value> {
-        let dangling = |schemas: &Map<String, Value>, reference: &str| {
-            let found = reference.strip_prefix("#/components/schemas/").and_then(|rest| {
-                let pointer = Pointer::parse(&format!("/{rest}"))?;
-                let (first, rest) = pointer.0.split_first()?;
-                rest.iter().try_fold(schemas.get(first)?, |value, token| step(value, token))
-            });
-            !found.is_some_and(|target| target.is_object() || target.is_boolean())
-        };
-        let mut names: Vec<String> = self.moved.iter().cloned().collect();
-        // Dropping a reference removes no schema, so one pass is enough.
-        while let Some(name) = names.pop() {
+        for name in std::mem::take(&mut self.moved) {
             let Some(mut schema) = self.schemas.get(&name).cloned() else { continue };
-            let itself = format!("#/components/schemas/{name}");
-            if schema.get("$ref").and_then(Value::as_str) == Some(itself.as_str()) {
-                remove_reference(&mut schema);
-            }
+            // Dropping a reference takes no schema away, so what was found to lead somewhere still does.
             each_schema(&mut schema, &mut |schema| {
-                if schema.get("$ref").and_then(Value::as_str).is_some_and(|to| dangling(&self.schemas, to)) {
+                if schema.get("$ref").and_then(Value::as_str).is_some_and(|to| !self.leads_somewhere(to)) {
                     schema.shift_remove("$ref");
                 }
             });
@@ -172,62 +161,23 @@ impl Components {
         }
         self.schemas
     }
-}
 
-fn remove_reference(schema: &mut Value) {
-    if let Some(schema) = schema.as_object_mut() {
-        schema.shift_remove("$ref");
-    }
-}
-
-/// A JSON pointer (RFC 6901), in tokens.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Pointer(Vec<String>);
-
-impl Pointer {
-    /// A fragment without its `#`, still percent-encoded; nothing if it is no pointer.
-    fn parse(fragment: &str) -> Option<Self> {
-        let decoded = percent_decode_str(fragment).decode_utf8().ok()?;
-        if decoded.is_empty() {
-            return Some(Self::default());
+    /// Whether a reference ends, over other references or at once, at a schema that is more than a reference back.
+    fn leads_somewhere(&self, reference: &str) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = Some(reference);
+        while let Some(reference) = next {
+            let target = self.target(reference).filter(|target| target.is_object() || target.is_boolean());
+            let Some(target) = target.filter(|_| seen.insert(reference)) else { return false };
+            next = target.get("$ref").and_then(Value::as_str);
         }
-        let tokens = decoded.strip_prefix('/')?.split('/');
-        Some(Self(tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).collect()))
+        true
     }
 
-    fn then(&self, token: &str) -> Self {
-        let mut tokens = self.0.clone();
-        tokens.push(token.to_owned());
-        Self(tokens)
-    }
-
-    fn join(&self, rest: &Self) -> Self {
-        Self(self.0.iter().chain(&rest.0).cloned().collect())
-    }
-
-    /// Whether this leads from the root of a schema to a schema, through nothing but keywords that hold schemas.
-    fn names_schema(&self, root: &Value) -> bool {
-        let mut here = Some(root);
-        let mut tokens = self.0.iter();
-        while let (Some(value), Some(keyword)) = (here, tokens.next()) {
-            let held = step(value, keyword);
-            here = match (shape(keyword), held) {
-                (Shape::Schema, Some(Value::Object(_) | Value::Bool(_))) => held,
-                (Shape::Schema | Shape::List | Shape::Table, Some(held)) => {
-                    tokens.next().and_then(|token| step(held, token))
-                }
-                _ => None,
-            };
-        }
-        here.is_some_and(|schema| schema.is_object() || schema.is_boolean())
-    }
-}
-
-fn step<'a>(value: &'a Value, token: &str) -> Option<&'a Value> {
-    match value {
-        Value::Object(object) => object.get(token),
-        Value::Array(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)),
-        _ => None,
+    fn target(&self, reference: &str) -> Option<&Value> {
+        let pointer = Pointer::parse(reference.strip_prefix("#/components/schemas")?)?;
+        let (name, rest) = pointer.0.split_first()?;
+        rest.iter().try_fold(self.schemas.get(name)?, |value, token| step(value, token))
     }
 }
 
@@ -430,69 +380,6 @@ impl Move<'_> {
             }
         };
         at.names_schema(self.whole).then(|| self.targets.component(&at))
-    }
-}
-
-/// What a keyword holds.
-enum Shape {
-    Plain,
-    Schema,
-    List,
-    Table,
-}
-
-/// JSON Schema 2020-12, core section 10 and validation section 8; with `definitions`, `dependencies`,
-/// `additionalItems` and lists in `items` of the drafts before.
-fn shape(keyword: &str) -> Shape {
-    match keyword {
-        "additionalItems"
-        | "additionalProperties"
-        | "contains"
-        | "contentSchema"
-        | "else"
-        | "if"
-        | "items"
-        | "not"
-        | "propertyNames"
-        | "then"
-        | "unevaluatedItems"
-        | "unevaluatedProperties" => Shape::Schema,
-        "allOf" | "anyOf" | "oneOf" | "prefixItems" => Shape::List,
-        "$defs" | "definitions" | "dependencies" | "dependentSchemas" | "patternProperties" | "properties" => {
-            Shape::Table
-        }
-        _ => Shape::Plain,
-    }
-}
-
-/// The schemas directly under a keyword, each with its path from there.
-fn children<'a>(keyword: &'a str, value: &'a Value) -> Vec<(Vec<String>, &'a Value)> {
-    let key = || keyword.to_owned();
-    match (shape(keyword), value) {
-        (Shape::Schema, Value::Object(_) | Value::Bool(_)) => vec![(vec![key()], value)],
-        (Shape::Schema | Shape::List, Value::Array(items)) => {
-            items.iter().enumerate().map(|(index, item)| (vec![key(), index.to_string()], item)).collect()
-        }
-        (Shape::Table, Value::Object(table)) => {
-            table.iter().map(|(name, schema)| (vec![key(), name.clone()], schema)).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Calls `visit` with `schema` and every schema below it.
-pub(super) fn each_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Map<String, Value>)) {
-    let Some(object) = schema.as_object_mut() else { return };
-    visit(object);
-    for (keyword, value) in object.iter_mut() {
-        match (shape(keyword), value) {
-            (Shape::Schema, value @ Value::Object(_)) => each_schema(value, visit),
-            (Shape::Schema | Shape::List, Value::Array(items)) => {
-                items.iter_mut().for_each(|item| each_schema(item, visit));
-            }
-            (Shape::Table, Value::Object(table)) => table.values_mut().for_each(|schema| each_schema(schema, visit)),
-            _ => {}
-        }
     }
 }
 

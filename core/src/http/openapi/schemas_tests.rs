@@ -100,6 +100,13 @@ fn a_schema_moves_with_its_definitions_and_its_references() {
         ),
         ("a root that is only itself says nothing", json!({"$ref": "#"}), json!({"T": {}})),
         (
+            "references in a circle say nothing",
+            json!({"properties": {"a": {"$ref": "#/properties/a"}, "b": {"$ref": "#/$defs/A"}, "c": {"$ref": "#/$defs/C"}},
+                   "$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A", "title": "B"}, "C": {"$ref": "#/$defs/D"}, "D": {}}}),
+            json!({"T": {"properties": {"a": {}, "b": {}, "c": to("TC")}}, "TA": {}, "TB": {"$ref": "#/components/schemas/TA", "title": "B"},
+                   "TC": {"$ref": "#/components/schemas/TD"}, "TD": {}}),
+        ),
+        (
             "boolean schemas become objects, except where generators know them",
             json!({"properties": {"a": true, "b": false, "c": {"$ref": "#/properties/a"}}, "additionalProperties": false}),
             json!({"T": {"properties": {"a": {}, "b": {"not": {}}, "c": to("T/properties/a")}, "additionalProperties": false}}),
