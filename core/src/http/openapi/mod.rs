@@ -1,0 +1,22 @@
+//! The OpenAPI 3.1 document and the page around it: the operations that never change ([`api`], with their
+//! [`shapes`]), their rewriting from 3.0 (`upgrade`), the schemas of the tools (`schemas`, `keywords`), an example of
+//! their arguments (`example`), what they answer with (`answers`), the whole ([`document`]) and the page to browse
+//! and try it ([`page`]).
+//!
+//! Pure: everything arrives as plain data or through [`Backend`]. This module must not know the gate, the
+//! registry or the configuration.
+
+mod answers;
+pub mod api;
+pub mod document;
+mod example;
+mod keywords;
+pub mod page;
+mod schemas;
+pub mod shapes;
+mod upgrade;
+
+pub use api::{Api, Backend, Raw, base_document};
+pub use document::{Document, EndpointOperations, SecurityScheme, ToolOperation, merge};
+pub use page::{Asset, Page, Rendered, SignIn, asset, docs_page, receiver_page};
+pub use shapes::{CatalogueTool, ErrorBody, PluginReadiness, PluginState, Readiness};

@@ -1,0 +1,134 @@
+// Starts Swagger UI around our document and signs in as a public client with PKCE, which registers itself when
+// someone first opens the sign-in dialog.
+"use strict";
+
+(function () {
+  const settings = JSON.parse(document.getElementById("settings").textContent);
+  const receiver = new URL("docs/oauth-receiver.html", window.location.href).href;
+  const registrations = new Map();
+
+  // RFC 7591, section 3. One registration an address for as long as the page is open.
+  function register(signIn) {
+    if (signIn.clientId) return Promise.resolve(signIn.clientId);
+    if (!signIn.registrationUrl) {
+      return Promise.reject(new Error("this authorization server registers no clients by itself; enter a client_id whose redirect URI is " + receiver));
+    }
+    const address = new URL(signIn.registrationUrl, window.location.href).href;
+    if (!registrations.has(address)) {
+      const registration = fetch(address, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Accept: "application/json" },
+        body: JSON.stringify({
+          client_name: settings.title + " documentation",
+          redirect_uris: [receiver],
+          grant_types: ["authorization_code"],
+          response_types: ["code"],
+          token_endpoint_auth_method: "none",
+        }),
+      }).then(async (response) => {
+        const answer = await response.json().catch(() => ({}));
+        if (!response.ok || !answer.client_id) {
+          throw new Error("registration was answered " + response.status + ": " + (answer.error_description || answer.error || "no client_id"));
+        }
+        return answer.client_id;
+      });
+      registration.catch(() => registrations.delete(address));
+      registrations.set(address, registration);
+    }
+    return registrations.get(address);
+  }
+
+  // Swagger UI has one client for all schemes: each scheme's form gets its own here, when it is known.
+  function signInPlugin(system) {
+    const React = system.React;
+    const wrap = (Original) =>
+      class SignIn extends React.Component {
+        constructor(props) {
+          super(props);
+          this.signIn = settings.signIn[props.name] || {};
+          this.state = { waiting: props.schema.get("flow") === "authorizationCode", clientId: "", failure: "" };
+        }
+
+        componentDidMount() {
+          this.mounted = true;
+          if (!this.state.waiting) return;
+          register(this.signIn).then(
+            (clientId) => this.mounted && this.setState({ waiting: false, clientId }),
+            (failure) => this.mounted && this.setState({ waiting: false, failure: failure.message }),
+          );
+        }
+
+        componentWillUnmount() {
+          this.mounted = false;
+        }
+
+        render() {
+          if (this.state.waiting) return React.createElement("p", { className: "registration" }, "Registering this page as a client …");
+          const configs = {
+            clientId: this.state.clientId,
+            scopes: this.signIn.scopes || [],
+            usePkceWithAuthorizationCodeGrant: true,
+            additionalQueryStringParams: this.signIn.resource ? { resource: this.signIn.resource } : {},
+          };
+          const authSelectors = Object.assign({}, this.props.authSelectors, { getConfigs: () => configs });
+          const form = React.createElement(Original, Object.assign({}, this.props, { authSelectors }));
+          if (!this.state.failure) return form;
+          const failure = React.createElement("p", { className: "registration failed" }, "This page has no client: " + this.state.failure + ".");
+          return React.createElement("div", null, failure, form);
+        }
+      };
+    return { wrapComponents: { oauth2: wrap } };
+  }
+
+  // The answer to a sign-in, from the receiver page. One that this page did not ask for is left alone, not even
+  // used with a warning.
+  const channel = new BroadcastChannel("toolgate-sign-in");
+  channel.onmessage = (message) => {
+    const pending = window.swaggerUIRedirectOauth2;
+    const answer = new URLSearchParams(message.data.answer || "");
+    if (!pending || !pending.state || answer.get("state") !== pending.state) return;
+    channel.postMessage({ taken: pending.state });
+    delete pending.state;
+    const refuse = (text) => pending.errCb({ authId: pending.auth.name, source: "auth", level: "error", message: text });
+    const signIn = settings.signIn[pending.auth.name] || {};
+    if (signIn.issuer && answer.has("iss") && answer.get("iss") !== signIn.issuer) {
+      refuse("The answer is from another authorization server: " + answer.get("iss"));
+    } else if (answer.has("error")) {
+      const description = answer.get("error_description");
+      refuse(answer.get("error") + (description ? ": " + description : ""));
+    } else if (!answer.get("code")) {
+      refuse("The authorization server sent no code.");
+    } else {
+      pending.auth.code = answer.get("code");
+      pending.callback({ auth: pending.auth, redirectUrl: pending.redirectUrl });
+    }
+  };
+
+  // The token request of a public client: no empty secret, the resource (RFC 8707, section 2.2), and no header that
+  // would need a preflight.
+  function requestInterceptor(request) {
+    const pending = window.swaggerUIRedirectOauth2;
+    const signIn = (pending && pending.auth && settings.signIn[pending.auth.name]) || {};
+    if (signIn.tokenUrl && request.url === signIn.tokenUrl && typeof request.body === "string") {
+      const body = new URLSearchParams(request.body);
+      if (!body.get("client_secret")) body.delete("client_secret");
+      if (signIn.resource) body.set("resource", signIn.resource);
+      request.body = body.toString();
+      delete request.headers["X-Requested-With"];
+    }
+    return request;
+  }
+
+  window.SwaggerUIBundle({
+    dom_id: "#ui",
+    url: new URL(settings.document, window.location.href).href,
+    oauth2RedirectUrl: receiver,
+    plugins: [signInPlugin],
+    requestInterceptor,
+    validatorUrl: null,
+    deepLinking: true,
+    filter: true,
+    displayRequestDuration: true,
+    defaultModelsExpandDepth: 0,
+  });
+})();
