@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     DevAuth,
-    client::{Client, Credentials},
+    client::{Client, Credentials, GRANT_TYPES},
     form::Form,
     keys::Claims,
     ledger::{Grant, Ledger, series},
@@ -43,20 +43,19 @@ impl DevAuth {
         let shown = Credentials::read(authorization, form)?;
         let mut ledger = self.ledger();
         let (client_id, client) = self.authenticate(&mut ledger, &shown)?;
-        let answer = match grant_type {
-            "authorization_code" => Self::redeem,
-            "refresh_token" => Self::refresh,
-            "client_credentials" => Self::client_credentials,
-            other => {
-                let description = format!("'{other}' is no grant type of this server");
-                return Err(Refusal::new(ErrorCode::UnsupportedGrantType, description));
-            }
-        };
+        if !GRANT_TYPES.contains(&grant_type) {
+            let description = format!("'{grant_type}' is no grant type of this server");
+            return Err(Refusal::new(ErrorCode::UnsupportedGrantType, description));
+        }
         if !client.may_use(grant_type) {
             let description = format!("this client did not register the grant type '{grant_type}'");
             return Err(Refusal::new(ErrorCode::UnauthorizedClient, description));
         }
-        answer(self, &mut ledger, &client_id, &client, form)
+        match grant_type {
+            "authorization_code" => self.redeem(&mut ledger, &client_id, &client, form),
+            "refresh_token" => self.refresh(&mut ledger, &client_id, form),
+            _ => self.client_credentials(&client_id, &client, form),
+        }
     }
 
     /// RFC 6749 section 4.1.3. A code that was once presented by its own client is spent, whatever came of it.
@@ -91,7 +90,7 @@ impl DevAuth {
 
         let grant_id = opaque::name();
         let refresh = client.may_use("refresh_token").then(opaque::secret);
-        let access_until = now + self.settings.access_token_ttl.as_secs();
+        let access_until = now.saturating_add(self.settings.access_token_ttl.as_secs());
         let access_token = self.access_token(Claims {
             iss: self.settings.issuer.clone(),
             sub: code.subject.clone(),
@@ -109,7 +108,9 @@ impl DevAuth {
             scopes: code.scopes,
             resources: code.resources,
             code_digest,
-            refresh_until: refresh.as_ref().map_or(0, |_| now + self.settings.refresh_token_ttl.as_secs()),
+            refresh_until: refresh
+                .as_ref()
+                .map_or(0, |_| now.saturating_add(self.settings.refresh_token_ttl.as_secs())),
             refresh_digest: refresh.as_deref().map(opaque::digest),
             refreshed_at: now,
             access_until,
@@ -131,7 +132,7 @@ impl DevAuth {
 
     /// RFC 6749 section 6, with rotation: each refresh token is good once, and one that comes again takes the
     /// whole grant with it, for then two hold it. There is no grace period.
-    fn refresh(&self, ledger: &mut Ledger, client_id: &str, _client: &Client, form: &Form) -> Result<Tokens, Refusal> {
+    fn refresh(&self, ledger: &mut Ledger, client_id: &str, form: &Form) -> Result<Tokens, Refusal> {
         let now = self.now();
         let token = form.required("refresh_token")?;
         let scope = form.one("scope")?;
@@ -164,7 +165,7 @@ impl DevAuth {
         let audience = narrow_resources(&still_known, &resources)?;
 
         let mut grant = grant.clone();
-        let access_until = now + self.settings.access_token_ttl.as_secs();
+        let access_until = now.saturating_add(self.settings.access_token_ttl.as_secs());
         let access_token = self.access_token(Claims {
             iss: self.settings.issuer.clone(),
             sub: grant.subject.clone(),
@@ -178,7 +179,7 @@ impl DevAuth {
         let next = opaque::secret();
         grant.refresh_digest = Some(opaque::digest(&next));
         grant.refreshed_at = now;
-        grant.refresh_until = now + self.settings.refresh_token_ttl.as_secs();
+        grant.refresh_until = now.saturating_add(self.settings.refresh_token_ttl.as_secs());
         grant.access_until = grant.access_until.max(access_until);
         ledger.grants.insert(grant_id.to_owned(), grant);
         self.save_grants_or_warn(ledger);
@@ -186,13 +187,7 @@ impl DevAuth {
     }
 
     /// RFC 6749 section 4.4: the client is its own subject and gets no refresh token.
-    fn client_credentials(
-        &self,
-        _ledger: &mut Ledger,
-        client_id: &str,
-        client: &Client,
-        form: &Form,
-    ) -> Result<Tokens, Refusal> {
+    fn client_credentials(&self, client_id: &str, client: &Client, form: &Form) -> Result<Tokens, Refusal> {
         let now = self.now();
         let scopes = self.select_scopes(form.one("scope")?.or(client.metadata.scope.as_deref()))?;
         let asked: Vec<&str> = form.all("resource").collect();
@@ -204,7 +199,7 @@ impl DevAuth {
             client_id: client_id.to_owned(),
             scope: scopes.join(" "),
             iat: now,
-            exp: now + self.settings.access_token_ttl.as_secs(),
+            exp: now.saturating_add(self.settings.access_token_ttl.as_secs()),
             jti: opaque::name(),
         })?;
         Ok(self.tokens(access_token, &scopes, None))
