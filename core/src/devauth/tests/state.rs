@@ -1,0 +1,170 @@
+//! What outlives a restart, what bounds it, and what a damaged state folder says.
+
+use std::{fs, path::PathBuf};
+
+use super::*;
+use crate::devauth::{
+    OpenError,
+    client::{Client, Metadata},
+    ledger::{Ledger, MAX_CLIENTS, MAX_PENDING, MAX_REVOCATIONS, Pending, Revocations},
+};
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("devauth-{}", opaque::name())))
+    }
+
+    fn settings(&self) -> Settings {
+        Settings { state_dir: Some(self.0.clone()), ..settings() }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn key_clients_grants_and_revocations_outlive_a_restart() {
+    let folder = Folder::new();
+    let before = Server::with(folder.settings()).await;
+    let client = before.public_client().await;
+    let machine = before.machine().await;
+    let tokens = before.sign_in(&client).await;
+    let ended = before.sign_in(&client).await;
+    let form = [("token", text(&ended, "access_token")), ("client_id", client.id.clone())];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(before.post("/revoke", &form).await.0, StatusCode::OK);
+
+    let after = Server::with(folder.settings()).await;
+    assert_eq!(before.auth.key_set(), after.auth.key_set());
+    let ended_id = text(&verified(&after, &text(&ended, "access_token")).1, "jti");
+    assert!(after.auth.is_revoked(&ended_id));
+    let (status, next) = after.refresh(&client, &text(&tokens, "refresh_token")).await;
+    assert_eq!(status, StatusCode::OK, "{next}");
+    let secret = machine.secret.unwrap();
+    let form = [("grant_type", "client_credentials"), ("client_id", &machine.id), ("client_secret", &secret)];
+    assert_eq!(after.token(&form).await.0, StatusCode::OK);
+
+    // The rotated token is known as such also after one more restart.
+    let last = Server::with(folder.settings()).await;
+    assert_eq!(last.refresh(&client, &text(&tokens, "refresh_token")).await.1["error"], "invalid_grant");
+    let next_id = text(&verified(&last, &text(&next, "access_token")).1, "jti");
+    assert!(last.auth.is_revoked(&next_id));
+}
+
+#[tokio::test]
+async fn what_the_configuration_no_longer_knows_is_no_longer_granted() {
+    let folder = Folder::new();
+    let before = Server::with(folder.settings()).await;
+    let client = before.public_client().await;
+    let tokens = before.sign_in(&client).await;
+    let fewer = vec![("web-search:read".to_owned(), String::new())];
+    let after = Server::with(Settings { scopes: fewer, ..folder.settings() }).await;
+    let (_, next) = after.refresh(&client, &text(&tokens, "refresh_token")).await;
+    assert_eq!(next["scope"], "web-search:read");
+    let elsewhere = vec![OTHER_RESOURCE.to_owned()];
+    let moved = Server::with(Settings { resources: elsewhere, ..folder.settings() }).await;
+    assert_eq!(moved.refresh(&client, &text(&next, "refresh_token")).await.1["error"], "invalid_target");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_state_is_for_its_owner_alone_and_holds_no_secret_but_the_key() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let server = Server::with(folder.settings()).await;
+    let client = server.public_client().await;
+    let secret = server.machine().await.secret.unwrap();
+    let refresh_token = text(&server.sign_in(&client).await, "refresh_token");
+    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.0), 0o700);
+    let files: Vec<PathBuf> = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{file:?}");
+        let content = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+        assert!(!content.contains(&secret), "{file:?}");
+        assert!(!content.contains(refresh_token.split_once('.').unwrap().1), "{file:?}");
+    }
+    assert!(!format!("{:?}", server.auth).contains("secret"));
+}
+
+#[tokio::test]
+async fn damaged_state_stops_the_start_and_names_the_file() {
+    for (file, content) in [
+        ("signing-key.der", "nonsense"),
+        ("clients.json", "{\"clients\": {\"a\": 1}}"),
+        ("grants.json", "{\"grants\":"),
+    ] {
+        let folder = Folder::new();
+        drop(Server::with(folder.settings()).await);
+        fs::write(folder.0.join(file), content).unwrap();
+        let issuer = "http://localhost:1/dev/auth".to_owned();
+        let error = DevAuth::open(Settings { issuer, ..folder.settings() }).unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{message}");
+        assert!(
+            message.contains(file) && message.contains("is damaged") && message.contains("; delete it"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    for issuer in ["", "localhost", "ftp://a/b", "http://a/b?c", "http://a/b#c", "http://a/b/", "http://u@a/b"] {
+        let refused = DevAuth::open(Settings { issuer: issuer.to_owned(), ..settings() });
+        assert!(matches!(refused, Err(OpenError::Issuer(_))), "{issuer}");
+    }
+    let issuer = "http://localhost:1/dev/auth".to_owned();
+    let refused = DevAuth::open(Settings { issuer, resources: vec![], ..settings() });
+    assert!(matches!(refused, Err(OpenError::NoResource)));
+    let file = Folder::new();
+    fs::write(&file.0, "").unwrap();
+    let refused = DevAuth::open(Settings { issuer: "http://localhost:1".to_owned(), ..file.settings() });
+    assert!(matches!(refused, Err(OpenError::StateFile { .. })));
+    fs::remove_file(&file.0).unwrap();
+}
+
+#[test]
+fn there_is_an_end_to_what_is_remembered() {
+    let mut pending = Pending::default();
+    for n in 0..=MAX_PENDING {
+        pending.add(n.to_string(), n, 0, 60);
+    }
+    assert!(pending.peek("0", 1).is_none(), "the oldest left");
+    assert_eq!(pending.take("1", 1), Some(1));
+    assert_eq!(pending.take("1", 1), None, "taken once");
+    assert!(pending.peek("2", 60).is_none(), "ended");
+
+    let mut ledger = Ledger::default();
+    for n in 0..=MAX_CLIENTS as u64 {
+        let metadata = Metadata {
+            client_name: None,
+            redirect_uris: vec![],
+            grant_types: vec![],
+            response_types: vec![],
+            token_endpoint_auth_method: "none".to_owned(),
+            scope: None,
+            echoed: serde_json::Map::new(),
+        };
+        // The second is the longest unused.
+        let last_used = if n == 1 { 0 } else { n + 1 };
+        ledger.add_client(n.to_string(), Client { issued_at: 0, last_used, secret_digest: None, metadata });
+    }
+    assert_eq!(ledger.clients.len(), MAX_CLIENTS);
+    assert!(ledger.clients.contains_key("0") && !ledger.clients.contains_key("1"));
+
+    let revocations = Revocations::default();
+    for n in 0..MAX_REVOCATIONS {
+        assert!(revocations.add_token(n.to_string(), 100, 0));
+    }
+    assert!(!revocations.add_token("one more".to_owned(), 100, 0), "refused rather than forgetting another");
+    assert!(revocations.add_token("one more".to_owned(), 200, 100), "there is room once the others expired");
+    assert!(!revocations.holds("0"));
+}
