@@ -1,0 +1,263 @@
+//! The provider's keys, as we know them now.
+//!
+//! Owns when the key set is fetched: on first need; once for all who wait; again after an hour, in the background; at
+//! once for a `kid` that it does not hold, though at most once in 30 s; not right after a failure. What was known is
+//! served through an outage. Must not know tokens beyond the key that they name.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use futures_util::{FutureExt, future::Shared};
+use http::StatusCode;
+use jsonwebtoken::jwk::JwkSet;
+use url::Url;
+
+use crate::config::Algorithm;
+
+use super::{
+    clock::Clock,
+    keys::KeySet,
+    metadata::{Discovery, Endpoint},
+    provider::{ProviderClient, Unreachable},
+};
+
+/// How old a set may be before it is fetched again.
+const FRESH: Duration = Duration::from_secs(3600);
+/// Fetches for unknown keys are this far apart.
+const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(30);
+/// The first pause after a failed fetch; each further one is twice as long …
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// … up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Keys with the number of their change.
+#[derive(Debug)]
+pub(super) struct Current {
+    /// The keys.
+    pub(super) keys: KeySet,
+    /// Grows whenever the keys differ from those before.
+    pub(super) generation: u64,
+    since: Instant,
+}
+
+/// No keys are known.
+#[derive(Debug)]
+pub(super) struct Keyless {
+    pub(super) reason: String,
+    pub(super) retry_after: Duration,
+}
+
+/// The keys of a provider out there.
+pub(super) struct Keyring {
+    location: Location,
+    accepted: Vec<Algorithm>,
+    client: Arc<ProviderClient>,
+    clock: Clock,
+    current: ArcSwapOption<Current>,
+    schedule: Mutex<Schedule>,
+}
+
+/// Where the key set is.
+pub(super) enum Location {
+    At(Url),
+    Named(Arc<Discovery>),
+}
+
+#[derive(Default)]
+struct Schedule {
+    in_flight: Option<Flight>,
+    failures: u32,
+    failure: Option<String>,
+    not_before: Option<Instant>,
+    unknown_key_asked: Option<Instant>,
+}
+
+/// A fetch that goes on whether or not anyone still waits for it.
+type Flight = Shared<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+impl Keyring {
+    pub(super) fn new(
+        location: Location,
+        accepted: Vec<Algorithm>,
+        client: Arc<ProviderClient>,
+        clock: Clock,
+    ) -> Arc<Self> {
+        let (current, schedule) = (ArcSwapOption::empty(), Mutex::default());
+        Arc::new(Self { location, accepted, client, clock, current, schedule })
+    }
+
+    /// The number of the last change; 0 before the first keys.
+    pub(super) fn generation(&self) -> u64 {
+        self.current.load().as_ref().map_or(0, |current| current.generation)
+    }
+
+    /// The keys, fetched if there are none. Old ones are fetched anew: behind the caller's back as a rule; before its
+    /// eyes if they are so old that the server must have been idle, since a key may have been withdrawn meanwhile.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<Current>, Keyless> {
+        let now = self.clock.steady();
+        let Some(current) = self.current.load_full() else {
+            if let Some(flight) = self.depart(now) {
+                flight.await;
+            }
+            return self.current.load_full().ok_or_else(|| self.keyless());
+        };
+        let age = now.saturating_duration_since(current.since);
+        if age < FRESH {
+            return Ok(current);
+        }
+        let failing = self.schedule().failures > 0;
+        match self.depart(now) {
+            Some(flight) if age > 2 * FRESH && !failing => {
+                flight.await;
+                Ok(self.current.load_full().unwrap_or(current))
+            }
+            _ => Ok(current),
+        }
+    }
+
+    /// The keys after one of them was missing from `seen`. If the provider cannot be asked, or was asked a moment ago,
+    /// what is known stands: then the key is unknown and the token invalid. Calling it "unavailable" instead would let
+    /// anyone with an invented `kid` turn each pause into an outage.
+    pub(super) async fn after_unknown_key(self: &Arc<Self>, seen: &Arc<Current>) -> Option<Arc<Current>> {
+        let newer = || self.current.load_full().filter(|current| current.generation != seen.generation);
+        if let Some(newer) = newer() {
+            return Some(newer);
+        }
+        let now = self.clock.steady();
+        let flight = {
+            let mut schedule = self.schedule();
+            let asked_lately =
+                schedule.unknown_key_asked.is_some_and(|at| now.saturating_duration_since(at) < UNKNOWN_KEY_PAUSE);
+            match &schedule.in_flight {
+                Some(flight) => Some(flight.clone()),
+                None if asked_lately => None,
+                None => {
+                    schedule.unknown_key_asked = Some(now);
+                    drop(schedule);
+                    self.depart(now)
+                }
+            }
+        };
+        flight?.await;
+        newer()
+    }
+
+    /// The fetch under way, or a new one, or none so soon after a failure.
+    fn depart(self: &Arc<Self>, now: Instant) -> Option<Flight> {
+        let mut schedule = self.schedule();
+        if let Some(flight) = &schedule.in_flight {
+            return Some(flight.clone());
+        }
+        if schedule.not_before.is_some_and(|at| now < at) {
+            return None;
+        }
+        let landing = Landing(Arc::clone(self));
+        let task = tokio::spawn(async move { landing.0.fetch().await });
+        let flight: Flight = task.map(drop).boxed().shared();
+        schedule.in_flight = Some(flight.clone());
+        Some(flight)
+    }
+
+    async fn fetch(&self) {
+        let fetched = self.key_set().await;
+        let now = self.clock.steady();
+        let mut schedule = self.schedule();
+        match fetched {
+            Ok(keys) => {
+                let before = self.current.load();
+                let generation = match before.as_ref() {
+                    None => 1,
+                    Some(before) if before.keys == keys => before.generation,
+                    Some(before) => before.generation + 1,
+                };
+                self.current.store(Some(Arc::new(Current { keys, generation, since: now })));
+                schedule.failures = 0;
+                schedule.failure = None;
+                schedule.not_before = None;
+            }
+            Err(unreachable) => {
+                tracing::warn!(reason = %unreachable, "the authorization server's keys cannot be fetched");
+                let pause = FIRST_PAUSE * 2u32.saturating_pow(schedule.failures.min(8));
+                schedule.failures = schedule.failures.saturating_add(1);
+                schedule.failure = Some(unreachable.to_string());
+                schedule.not_before = Some(now + pause.min(LONGEST_PAUSE));
+            }
+        }
+    }
+
+    async fn key_set(&self) -> Result<KeySet, Unreachable> {
+        let url = match &self.location {
+            Location::At(url) => url.clone(),
+            Location::Named(discovery) => discovery.endpoint(Endpoint::Keys).await?,
+        };
+        let answer = self.client.fetch(&url).await?;
+        if answer.status != StatusCode::OK {
+            return Err(Unreachable::Status { url: url.to_string(), status: answer.status.as_u16() });
+        }
+        let problem =
+            |problem: super::keys::NoKeys| Unreachable::Unusable { url: url.to_string(), problem: problem.text() };
+        KeySet::parse(&answer.body, &self.accepted).map_err(problem)
+    }
+
+    fn keyless(&self) -> Keyless {
+        let schedule = self.schedule();
+        let now = self.clock.steady();
+        let pause = schedule.not_before.map_or(FIRST_PAUSE, |at| at.saturating_duration_since(now)).max(FIRST_PAUSE);
+        let reason = schedule.failure.clone().unwrap_or_else(|| "the authorization server's keys are not known".into());
+        Keyless { reason, retry_after: pause }
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        // Nothing panics while it is held, and each field stands on its own.
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the flight off the schedule when its fetch ends, however it ends.
+struct Landing(Arc<Keyring>);
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.0.schedule().in_flight = None;
+    }
+}
+
+/// Keys in this process: asked for each time, parsed when they change.
+pub(super) struct LocalKeys {
+    keys: Arc<dyn Fn() -> JwkSet + Send + Sync>,
+    accepted: Vec<Algorithm>,
+    clock: Clock,
+    parsed: Mutex<Option<(JwkSet, Arc<Current>)>>,
+}
+
+impl LocalKeys {
+    pub(super) fn new(keys: Arc<dyn Fn() -> JwkSet + Send + Sync>, accepted: Vec<Algorithm>, clock: Clock) -> Self {
+        Self { keys, accepted, clock, parsed: Mutex::new(None) }
+    }
+
+    /// The keys now.
+    pub(super) fn current(&self) -> Result<Arc<Current>, Keyless> {
+        let set = (self.keys)();
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, current)) = &*parsed
+            && *known == set
+        {
+            return Ok(Arc::clone(current));
+        }
+        let keyless = |problem: &str| Keyless {
+            reason: format!("the development authorization server's key set {problem}"),
+            retry_after: FIRST_PAUSE,
+        };
+        let json = serde_json::to_vec(&set).map_err(|_| keyless("cannot be written as JSON"))?;
+        let keys = KeySet::parse(&json, &self.accepted).map_err(|problem| keyless(problem.text()))?;
+        let generation = parsed.as_ref().map_or(1, |(_, before)| before.generation + 1);
+        let current = Arc::new(Current { keys, generation, since: self.clock.steady() });
+        *parsed = Some((set, Arc::clone(&current)));
+        Ok(current)
+    }
+}
