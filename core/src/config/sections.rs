@@ -36,9 +36,10 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Address and port. Port 0 picks a free one.
-    #[schemars(with = "String", example = "127.0.0.1:10000")]
+    #[schemars(with = "String", extend("format" = "address"), example = "127.0.0.1:10000")]
     pub listen: SocketAddr,
     /// The origin (and path, behind a proxy that adds one) that clients see, without a trailing slash. Default: `http://localhost:<port>`.
+    #[schemars(example = "https://mcp.example.com")]
     pub public_url: Option<Url>,
     /// Browser origins, beside our own, whose pages may call.
     pub allowed_origins: Vec<String>,
@@ -47,12 +48,15 @@ pub struct Server {
     /// Largest request body.
     pub max_body: Size,
     /// Most connections at a time.
+    #[schemars(range(min = 1))]
     pub max_connections: usize,
     /// How long a client may take to send its request head.
     pub header_timeout: Duration,
     /// Most sessions at a time (protocol revisions up to 2025-11-25), and …
+    #[schemars(range(min = 1))]
     pub max_sessions: usize,
     /// … how many of them one principal may hold.
+    #[schemars(range(min = 1))]
     pub max_sessions_per_principal: usize,
     /// How long a session may be idle.
     pub session_idle: Duration,
@@ -147,10 +151,11 @@ impl Default for DevAuthSection {
 }
 
 /// Scalekit as the authorization server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScalekitSection {
     /// The environment's URL, such as `https://acme.scalekit.dev`.
+    #[schemars(example = "https://acme.scalekit.dev")]
     pub environment_url: Url,
     /// The MCP server's id in the dashboard, `res_…`. Without it the audience must hold the endpoint's resource.
     #[serde(default)]
@@ -161,10 +166,11 @@ pub struct ScalekitSection {
 }
 
 /// Any other authorization server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuthSection {
     /// The issuer, exactly as it stands in the authorization server's metadata.
+    #[schemars(example = "https://auth.example.com")]
     pub issuer: String,
     /// Audiences to accept, any of. Default: the endpoint's resource.
     #[serde(default)]
@@ -181,7 +187,12 @@ pub struct OAuthSection {
 }
 
 fn all_algorithms() -> Vec<Algorithm> {
-    vec![Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA]
+    Algorithm::ALL.to_vec()
+}
+
+impl Algorithm {
+    /// All that are supported.
+    pub const ALL: [Self; 4] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
 }
 
 /// A signature algorithm (RFC 7518, RFC 8037).
@@ -210,12 +221,14 @@ pub enum Validation {
 }
 
 /// Our credentials at an introspection endpoint.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IntrospectionSection {
     /// Client id.
+    #[schemars(example = &"toolgate")]
     pub client_id: String,
     /// Client secret; write `${NAME}` or `${file:/run/secrets/name}`.
+    #[schemars(example = "${INTROSPECTION_SECRET}")]
     pub client_secret: Secret,
     /// The endpoint, if the provider's metadata does not name it.
     #[serde(default)]
@@ -237,8 +250,10 @@ pub struct ScopeSection {
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// Its path, such as `/web-search/mcp`.
+    #[schemars(example = "/web-search/mcp")]
     pub path: String,
     /// The plugins whose tools it offers, in this order.
+    #[schemars(example = ["web-search"])]
     pub plugins: Vec<String>,
     /// The resource identifier (RFC 8707), byte for byte as tokens carry it. Default: `public_url` + `path`.
     #[serde(default)]
@@ -386,6 +401,7 @@ pub struct Audit {
     /// What happens to a call when the sink cannot keep up.
     pub on_full: OnFull,
     /// How many records may wait for the sink.
+    #[schemars(range(min = 1))]
     pub queue: usize,
 }
 

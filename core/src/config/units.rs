@@ -5,17 +5,34 @@ use std::{borrow::Cow, fmt, str::FromStr, sync::Arc, time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// The text is not what its field holds: what is wrong with it, and what to write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" {problem}; {remedy}")]
+pub struct Malformed {
+    text: String,
+    /// What is wrong, to be read after the text: "is not a duration".
+    pub problem: &'static str,
+    /// What to write.
+    pub remedy: &'static str,
+}
+
+impl Malformed {
+    fn new(text: &str, problem: &'static str, remedy: &'static str) -> Self {
+        Self { text: text.to_owned(), problem, remedy }
+    }
+}
+
 /// A span of time, written as "30s", "5m" or "1h 30m".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(pub time::Duration);
 
 impl FromStr for Duration {
-    type Err = String;
+    type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         humantime::parse_duration(text)
             .map(Self)
-            .map_err(|_| format!("\"{text}\" is not a duration; write it as \"30s\", \"5m\" or \"1h\""))
+            .map_err(|_| Malformed::new(text, "is not a duration", "write it as \"30s\", \"5m\" or \"1h\""))
     }
 }
 
@@ -37,12 +54,12 @@ impl Duration {
 pub struct Size(pub u64);
 
 impl FromStr for Size {
-    type Err = String;
+    type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         text.parse::<bytesize::ByteSize>()
             .map(|size| Self(size.as_u64()))
-            .map_err(|_| format!("\"{text}\" is not a size; write it as \"64 KiB\" or \"4 MiB\""))
+            .map_err(|_| Malformed::new(text, "is not a size", "write it as \"64 KiB\" or \"4 MiB\""))
     }
 }
 
@@ -69,10 +86,10 @@ pub struct Rate {
 }
 
 impl FromStr for Rate {
-    type Err = String;
+    type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("\"{text}\" is not a rate; write it as \"60/min\" (per s, min, h or d)");
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let wrong = || Malformed::new(text, "is not a rate", "write it as \"60/min\" (per s, min, h or d)");
         let (count, per) = text.split_once('/').ok_or_else(wrong)?;
         let count: u32 = count.trim().parse().map_err(|_| wrong())?;
         let seconds = match per.trim() {
@@ -83,7 +100,7 @@ impl FromStr for Rate {
             _ => return Err(wrong()),
         };
         if count == 0 {
-            return Err(format!("\"{text}\" lets no call through; write `enabled = false` to leave a tool out"));
+            return Err(Malformed::new(text, "lets no call through", "write enabled = false to leave the tool out"));
         }
         Ok(Self { count, per: time::Duration::from_secs(seconds) })
     }
@@ -106,9 +123,7 @@ impl fmt::Display for Rate {
 pub struct Scope(Arc<str>);
 
 /// The text is no scope token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a scope; use printable ASCII without spaces, quotes and backslashes, such as \"notes:read\"")]
-pub struct ScopeError(String);
+pub type ScopeError = Malformed;
 
 impl Scope {
     /// The scope as text.
@@ -128,7 +143,11 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         let token = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         if text.is_empty() || !text.bytes().all(token) {
-            return Err(ScopeError(text.to_owned()));
+            return Err(Malformed::new(
+                text,
+                "is not a scope",
+                "use printable ASCII without spaces, quotes and backslashes, such as \"notes:read\"",
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -171,12 +190,12 @@ impl JsonSchema for Secret {
         "Secret".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        json_schema!({ "type": "string", "format": "secret" })
     }
 }
 
 macro_rules! written_as_string {
-    ($type:ident, $pattern:literal, $example:literal) => {
+    ($type:ident, $format:literal, $pattern:literal, $example:literal) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Cow::<'de, str>::deserialize(deserializer)?;
@@ -196,13 +215,13 @@ macro_rules! written_as_string {
                 stringify!($type).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
+                json_schema!({ "type": "string", "format": $format, "pattern": $pattern, "examples": [$example] })
             }
         }
     };
 }
 
-written_as_string!(Duration, r"^\s*([0-9]+\s*[a-zA-Z]+\s*)+$", "30s");
-written_as_string!(Size, r"^\s*[0-9]+(\.[0-9]+)?\s*[a-zA-Z]*\s*$", "4 MiB");
-written_as_string!(Rate, r"^\s*[0-9]+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$", "60/min");
-written_as_string!(Scope, r"^[\x21\x23-\x5b\x5d-\x7e]+$", "web-search:read");
+written_as_string!(Duration, "duration", r"^\s*([0-9]+\s*[a-zA-Z]+\s*)+$", "30s");
+written_as_string!(Size, "size", r"^\s*[0-9]+(\.[0-9]+)?\s*[a-zA-Z]*\s*$", "4 MiB");
+written_as_string!(Rate, "rate", r"^\s*[0-9]+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$", "60/min");
+written_as_string!(Scope, "scope", r"^[\x21\x23-\x5b\x5d-\x7e]+$", "web-search:read");

@@ -1,0 +1,199 @@
+//! From a path to a [`Config`]: the steps in their order, and which parts are read at all.
+
+use std::{
+    fs,
+    path::{self, Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{
+    check::{Checker, flag},
+    diagnostic::{Diagnostic, Diagnostics},
+    environment::{Environment, reason},
+    interpolate, layers, rules,
+    sections::{Config, ProviderKind},
+    shape,
+    source::{Source, owned},
+    variables,
+};
+
+/// A configuration that a server can start with.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings; relative paths are made absolute.
+    pub config: Config,
+    /// Where they came from, for findings of later stages.
+    pub source: Source,
+    /// What somebody should look at.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Load a configuration file with the variables of `environment` and of a `.env` file beside it.
+///
+/// # Errors
+/// Everything that is wrong with the file and the variables: all unknown keys, wrong types and unset
+/// references, or, if there are none of these, all contradictions.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostics> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot be read: {}", reason(&error));
+        Diagnostic::file_error(path, message, "name the configuration file with --config FILE")
+    })?;
+    let folder = folder(path)?;
+    let environment = environment.above_file(&path.with_file_name(".env"))?;
+    let mut source = Source::parse(path, text)?;
+
+    let file = source.values();
+    let layer = variables::read(&shape::ROOT, &file, &environment, &mut source);
+    let mut warnings = layer.warnings;
+    let mut errors = layer.errors;
+    let mut values = layers::merge(&file, &layer.values)
+        .map_err(|error| Diagnostic::file_error(path, format!("cannot be merged with the environment: {error}"), ""))?;
+
+    errors.extend(prune(&mut values, &environment, &folder, &source));
+    let unread = disabled_settings(&values, &environment, &folder);
+    let mut interpolation = Interpolation { environment: &environment, folder: &folder, unread, failed: Vec::new() };
+    errors.extend(interpolation.replace(&mut values, &mut Vec::new(), &mut source));
+    errors.extend(variables::original(&mut values, &environment, &mut source));
+
+    let mut checker = Checker { source: &source, findings: Vec::new(), skip: &interpolation.failed };
+    checker.values(&mut values, &shape::ROOT, &mut Vec::new());
+    errors.extend(checker.findings);
+    refuse(errors)?;
+
+    let mut config: Config = serde_json::from_value(values.clone())
+        .map_err(|error| Diagnostic::file_error(path, format!("does not hold a configuration: {error}"), ""))?;
+    let findings = rules::check(&config, &values, &source);
+    refuse(findings.errors)?;
+    warnings.extend(findings.warnings);
+    anchor(&mut config, &folder);
+    Ok(Loaded { config, source, warnings: in_order(warnings) })
+}
+
+/// The folder that relative paths start from.
+fn folder(path: &Path) -> Result<PathBuf, Diagnostics> {
+    let whole = path::absolute(path).map_err(|error| {
+        Diagnostic::file_error(
+            path,
+            format!("has no absolute path: {}", reason(&error)),
+            "start in a folder that exists",
+        )
+    })?;
+    Ok(whole.parent().map_or_else(PathBuf::new, Path::to_owned))
+}
+
+fn refuse(errors: Vec<Diagnostic>) -> Result<(), Diagnostics> {
+    if errors.is_empty() { Ok(()) } else { Err(Diagnostics(in_order(errors))) }
+}
+
+/// In the file's order, those without a place last, none twice.
+fn in_order(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    findings.sort_by_key(|finding| (finding.line.is_none(), finding.line, finding.column));
+    let mut seen: Vec<Diagnostic> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !seen.contains(&finding) {
+            seen.push(finding);
+        }
+    }
+    seen
+}
+
+/// Take out the providers' sections that no endpoint uses, so that nothing in them is asked for. Their keys are
+/// still looked at: a misspelled one would surprise on the day the section is used.
+fn prune(values: &mut Value, environment: &Environment, folder: &Path, source: &Source) -> Vec<Diagnostic> {
+    let text = |value: &Value| {
+        let text = value.as_str()?;
+        interpolate::expand(text, environment, folder).ok().map(|expanded| expanded.unwrap_or_else(|| text.to_owned()))
+    };
+    let common = values.pointer("/auth/provider").and_then(text).unwrap_or_else(|| ProviderKind::default().to_string());
+    let endpoints = values.get("endpoints").and_then(Value::as_object).into_iter().flat_map(serde_json::Map::values);
+    let mut used: Vec<String> = endpoints
+        .map(|endpoint| endpoint.pointer("/auth/provider").and_then(text).unwrap_or_else(|| common.clone()))
+        .collect();
+    if used.is_empty() {
+        used.push(common);
+    }
+    let mut checker = Checker { source, findings: Vec::new(), skip: &[] };
+    let Some(auth) = values.get_mut("auth").and_then(Value::as_object_mut) else { return Vec::new() };
+    for section in [ProviderKind::Scalekit, ProviderKind::Oauth].map(|kind| kind.to_string()) {
+        if used.contains(&section) {
+            continue;
+        }
+        if let Some(unused) = auth.shift_remove(&section)
+            && let Some(shape) = shape::ROOT.below(&["auth", &section])
+        {
+            checker.names(&unused, shape, &mut owned(&["auth", &section]));
+        }
+    }
+    checker.findings
+}
+
+/// The settings of plugins that are not loaded.
+fn disabled_settings(values: &Value, environment: &Environment, folder: &Path) -> Vec<Vec<String>> {
+    let disabled = |plugin: &Value| match plugin.get("enabled") {
+        Some(Value::Bool(enabled)) => !enabled,
+        Some(Value::String(text)) => {
+            let expanded = interpolate::expand(text, environment, folder).ok().flatten();
+            flag(expanded.as_deref().unwrap_or(text)) == Some(false)
+        }
+        _ => false,
+    };
+    let plugins = values.get("plugins").and_then(Value::as_object).into_iter().flatten();
+    plugins.filter(|(_, plugin)| disabled(plugin)).map(|(name, _)| owned(&["plugins", name, "settings"])).collect()
+}
+
+/// The step that replaces references.
+struct Interpolation<'a> {
+    environment: &'a Environment,
+    folder: &'a Path,
+    /// Places whose references stay as they are.
+    unread: Vec<Vec<String>>,
+    /// Places whose references stand for nothing.
+    failed: Vec<Vec<String>>,
+}
+
+impl Interpolation<'_> {
+    fn replace(&mut self, value: &mut Value, path: &mut Vec<String>, source: &mut Source) -> Vec<Diagnostic> {
+        if self.unread.contains(path) {
+            return Vec::new();
+        }
+        let mut errors = Vec::new();
+        match value {
+            Value::String(text) => match interpolate::expand(text, self.environment, self.folder) {
+                Ok(None) => {}
+                Ok(Some(expanded)) => {
+                    source.references.insert(path.clone(), std::mem::replace(text, expanded));
+                }
+                Err(unresolved) => {
+                    let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+                    errors.push(source.error(&segments, None, unresolved.message, unresolved.help));
+                    self.failed.push(path.clone());
+                }
+            },
+            Value::Array(elements) => {
+                for (index, element) in elements.iter_mut().enumerate() {
+                    path.push(index.to_string());
+                    errors.extend(self.replace(element, path, source));
+                    path.pop();
+                }
+            }
+            Value::Object(members) => {
+                for (key, member) in members.iter_mut() {
+                    path.push(key.clone());
+                    errors.extend(self.replace(member, path, source));
+                    path.pop();
+                }
+            }
+            _ => {}
+        }
+        errors
+    }
+}
+
+/// Relative paths start at the configuration file's folder.
+fn anchor(config: &mut Config, folder: &Path) {
+    config.server.state_dir = folder.join(&config.server.state_dir);
+    if config.audit.sink != "stderr" {
+        config.audit.sink = folder.join(&config.audit.sink).to_string_lossy().into_owned();
+    }
+}

@@ -1,0 +1,185 @@
+//! `[endpoints]`: paths that can be served, plugins that exist, and no token that opens two of them.
+
+use url::Url;
+
+use super::{Review, is_plain_name};
+use crate::config::{nearest, sections::Endpoint};
+
+/// Paths that the server itself answers, with everything below them.
+const RESERVED: [&str; 8] = ["/docs", "/openapi.json", "/healthz", "/readyz", "/api", "/oauth", "/dev", "/.well-known"];
+
+pub(super) fn check(review: &mut Review<'_>) {
+    let config = review.config;
+    if config.endpoints.is_empty() {
+        review.error(
+            &["endpoints"],
+            "there is no endpoint, so there is nothing to serve",
+            "add a section such as [endpoints.web-search] with path = \"/web-search/mcp\" and plugins = [\"web-search\"]",
+        );
+    }
+    let mut marked: Option<&str> = None;
+    for (index, (name, endpoint)) in config.endpoints.iter().enumerate() {
+        if !is_plain_name(name) {
+            review.error(
+                &["endpoints", name],
+                format!("\"{name}\" cannot name an endpoint"),
+                "use letters, digits, - and _: the name is part of /api/tools/{endpoint}/{tool}",
+            );
+        }
+        path(review, name, endpoint);
+        plugins(review, name, endpoint);
+        resource(review, name, endpoint);
+        if endpoint.default {
+            match marked {
+                Some(first) => review.error(
+                    &["endpoints", name, "default"],
+                    format!("the endpoint {first:?} is the default already"),
+                    "keep default = true in one of them",
+                ),
+                None => marked = Some(name),
+            }
+        }
+        for (other, earlier) in config.endpoints.iter().take(index) {
+            apart(review, (other, earlier), (name, endpoint));
+        }
+    }
+}
+
+fn path(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
+    let key = ["endpoints", name, "path"];
+    let path = endpoint.path.as_str();
+    // The server's own page is at "/"; a trailing slash is told with what is left of it.
+    if path == "/" {
+        return review.wrong(&key, path, "is the page for people", "write a path such as \"/mcp\"");
+    }
+    let Some(inner) = path.strip_prefix('/') else {
+        let help = format!("write \"/{}\"", path.split(['?', '#']).next().unwrap_or_default());
+        return match review.source.reference(&key.map(str::to_owned)) {
+            Some(_) => review.wrong(&key, path, "does not begin with a slash", "write a path such as \"/mcp\""),
+            None => review.wrong(&key, path, "does not begin with a slash", help),
+        };
+    };
+    if path.contains(['?', '#']) {
+        return review.wrong(&key, path, "holds a query or a fragment", "write the path alone, such as \"/mcp\"");
+    }
+    if path.ends_with('/') {
+        return review.wrong(&key, path, "ends with a slash", "leave the last slash out");
+    }
+    let plain = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    if !inner.split('/').all(plain) {
+        return review.wrong(
+            &key,
+            path,
+            "is not a plain path",
+            "use letters, digits, - . _ and ~ between single slashes, such as \"/web-search/mcp\"",
+        );
+    }
+    let reserved = RESERVED
+        .iter()
+        .find(|reserved| path.strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    if let Some(reserved) = reserved {
+        review.wrong(
+            &key,
+            path,
+            format!("is taken: the server itself answers {reserved}"),
+            "write a path such as \"/mcp\"",
+        );
+    }
+}
+
+fn plugins(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
+    let config = review.config;
+    let key = ["endpoints", name, "plugins"];
+    if endpoint.plugins.is_empty() {
+        review.error(
+            &key,
+            "the endpoint has no plugins, so it offers no tools",
+            "name one, such as plugins = [\"web-search\"]",
+        );
+        return;
+    }
+    for (index, plugin) in endpoint.plugins.iter().enumerate() {
+        let at = index.to_string();
+        let key = ["endpoints", name, "plugins", at.as_str()];
+        if !config.plugins.contains_key(plugin) {
+            let help = match nearest(plugin, config.plugins.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None if config.plugins.is_empty() => "add a section for it below [plugins]".to_owned(),
+                None => {
+                    let known: Vec<&str> = config.plugins.keys().map(String::as_str).collect();
+                    format!("add a section for it below [plugins], or use one of: {}", known.join(", "))
+                }
+            };
+            review.wrong(&key, plugin, "is not a plugin of this configuration", help);
+        } else if endpoint.plugins.iter().take(index).any(|earlier| earlier == plugin) {
+            review.wrong(&key, plugin, "is named twice", "name it once");
+        }
+    }
+    let enabled = |plugin: &String| config.plugins.get(plugin).is_none_or(|plugin| plugin.enabled);
+    if !endpoint.plugins.iter().any(enabled) {
+        review.warn(&key, "all plugins of this endpoint are disabled, so it offers no tools", "enable one of them");
+    }
+}
+
+/// RFC 8707 section 2: an absolute URI without a fragment. Ours also say where its metadata is, so: HTTP.
+fn resource(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
+    let key = ["endpoints", name, "resource"];
+    let Some(resource) = &endpoint.resource else { return };
+    let problem = match Url::parse(resource) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => "is not an http or https URL",
+        Ok(url) if url.fragment().is_some() => "holds a fragment",
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => "holds a user name or a password",
+        Ok(_) => return,
+        Err(_) => "is not a URL",
+    };
+    let help = "write the resource identifier exactly as tokens carry it, such as \"https://mcp.example.com/mcp\"";
+    review.wrong(&key, resource, problem, help);
+}
+
+/// Two endpoints keep apart: their own path, their own resource, and no token for one that opens the other.
+fn apart(review: &mut Review<'_>, (other, earlier): (&str, &Endpoint), (name, endpoint): (&str, &Endpoint)) {
+    let config = review.config;
+    if endpoint.path == earlier.path {
+        let key = ["endpoints", name, "path"];
+        return review.wrong(
+            &key,
+            &endpoint.path,
+            format!("is the path of the endpoint \"{other}\" too"),
+            "give each its own",
+        );
+    }
+    let resource = config.resource_of(endpoint);
+    let other_resource = config.resource_of(earlier);
+    if resource == other_resource {
+        let key = ["endpoints", name, "resource"];
+        let message =
+            format!("the endpoint \"{other}\" has the same resource, so a token for one would open the other");
+        return review.error(
+            &key,
+            message,
+            "give each its own, or leave the key out: the default is public_url + path",
+        );
+    }
+    let (Some(provider), Some(other_provider)) = (config.provider_for(name), config.provider_for(other)) else {
+        return;
+    };
+    if !provider.same_server(&other_provider) {
+        return;
+    }
+    let audiences = provider.audiences(&resource);
+    if other_provider.audiences(&other_resource).iter().any(|audience| audiences.contains(audience)) {
+        let kind = provider.kind();
+        let line = match kind {
+            crate::config::ProviderKind::Scalekit => "resource_id = \"res_…\"".to_owned(),
+            _ => format!("audience = [\"{resource}\"]"),
+        };
+        review.error(
+            &["endpoints", name],
+            format!("the endpoint \"{other}\" accepts the same audience, so a token for one would open the other"),
+            format!("give each its own, such as auth = {{ provider = \"{kind}\", {line} }}"),
+        );
+    }
+}

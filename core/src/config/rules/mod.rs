@@ -1,0 +1,75 @@
+//! What values mean together: contradictions that no single value shows.
+//!
+//! Owns the rules, one file per part of the configuration. Each takes a configuration whose types are right and
+//! adds all that it finds.
+
+mod auth;
+mod endpoints;
+mod plugins;
+mod scopes;
+mod server;
+
+use serde_json::Value;
+
+use super::{diagnostic::Diagnostic, sections::Config, source::Source};
+
+/// What the rules found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) errors: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// What the rules look at, and what they found so far.
+struct Review<'a> {
+    config: &'a Config,
+    /// The same as written, where a type has dropped the difference (a URL's trailing slash).
+    values: &'a Value,
+    source: &'a Source,
+    findings: Findings,
+}
+
+/// Apply all rules.
+pub(super) fn check(config: &Config, values: &Value, source: &Source) -> Findings {
+    let mut review = Review { config, values, source, findings: Findings::default() };
+    server::check(&mut review);
+    auth::check(&mut review);
+    scopes::check(&mut review);
+    endpoints::check(&mut review);
+    plugins::check(&mut review);
+    review.findings
+}
+
+impl<'a> Review<'a> {
+    /// The text at a path, as written.
+    fn text(&self, path: &[&str]) -> Option<&'a str> {
+        path.iter().try_fold(self.values, |value, key| value.get(*key))?.as_str()
+    }
+
+    /// An error about a value, which is shown.
+    fn wrong(&mut self, path: &[&str], found: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.errors.push(self.source.error(path, Some(found.to_owned()), message, help));
+    }
+
+    /// An error about a place.
+    fn error(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+        self.findings.errors.push(self.source.error(path, None, message, help));
+    }
+
+    fn warn(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+        self.findings.warnings.push(self.source.warning(path, None, message, help));
+    }
+
+    /// Whether a duration is longer than nothing.
+    fn not_zero(&mut self, path: &[&str], duration: super::Duration) {
+        if duration.0.is_zero() {
+            let found = duration.to_string();
+            self.wrong(path, &found, "is no time at all", "write a longer one, such as \"30s\"");
+        }
+    }
+}
+
+/// Whether a name can stand in a URL's path and name a folder.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
