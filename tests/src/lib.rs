@@ -1,1 +1,3 @@
 //! Black-box tests of the toolgate binary, and stand-ins for the systems outside.
+
+pub mod tavily;
