@@ -1,3 +1,4 @@
 //! Black-box tests of the toolgate binary, and stand-ins for the systems outside.
 
 pub mod authority;
+pub mod tavily;

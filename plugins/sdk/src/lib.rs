@@ -45,7 +45,7 @@ pub use context::{CallContext, Caller, HostHandle, LogLevel, Notice, Progress, P
 pub use error::{ProviderError, ToolError};
 pub use provider::{Health, Outcome, ToolCall, ToolProvider};
 pub use tool::{Content, ContentAnnotations, JsonObject, ResourceContents, Role, Tool, ToolAnnotations, ToolResult};
-pub use typed::{Described, Json, Reply, ToolSet, ToolSpec, schema_of};
+pub use typed::{Described, Json, Reply, ToolSet, ToolSpec, fallible_schema, schema_of};
 
 pub use async_trait::async_trait;
 pub use schemars;

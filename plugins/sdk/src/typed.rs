@@ -31,6 +31,20 @@ pub fn schema_of<T: JsonSchema>() -> JsonObject {
     object
 }
 
+/// The output schema of a tool whose failures carry details ([`ToolError::with_details`]): what `success`
+/// describes, or an object with the member `error` that `details` describes. Clients check the
+/// `structuredContent` of failures too.
+pub fn fallible_schema(mut success: JsonObject, mut details: JsonObject) -> JsonObject {
+    details.remove("$schema");
+    let required = success.remove("required").unwrap_or_else(|| Value::Array(Vec::new()));
+    let properties = success.entry("properties").or_insert_with(|| Value::Object(JsonObject::new()));
+    if let Value::Object(properties) = properties {
+        properties.insert("error".into(), Value::Object(details));
+    }
+    success.insert("anyOf".into(), serde_json::json!([{ "required": required }, { "required": ["error"] }]));
+    success
+}
+
 /// What a typed tool may return.
 pub trait Reply: Send {
     /// The schema of `structuredContent`, if there is one.
@@ -118,6 +132,11 @@ impl<S: Send + Sync + 'static> ToolSet<S> {
     /// No tools yet.
     pub fn new(state: S) -> Self {
         Self { state: Arc::new(state), tools: IndexMap::new() }
+    }
+
+    /// The state that the tools share.
+    pub fn state(&self) -> &S {
+        &self.state
     }
 
     /// Add a tool with a name and a description.

@@ -1,0 +1,8 @@
+//! What comes from the web, and what may leave for it: text made harmless and bounded ([`text`]), put between
+//! marks that it cannot forge ([`envelope`]), and addresses that must not leave ([`address`]).
+//!
+//! Pure functions; know nothing of Tavily.
+
+pub(crate) mod address;
+pub(crate) mod envelope;
+pub(crate) mod text;
