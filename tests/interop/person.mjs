@@ -1,6 +1,6 @@
 // A person with a browser, reduced to what a sign-in needs: follows redirects, keeps cookies, reads the form on the
-// page, ticks what was asked for and presses the button that agrees. Knows no authorization server: whatever page has
-// one form with plain inputs can be signed in to.
+// page, ticks what was asked for (leaves the ticks alone when nothing was) and presses the button that agrees. Knows no
+// authorization server: whatever page has one form with plain inputs can be signed in to.
 
 import assert from 'node:assert/strict';
 
@@ -74,7 +74,7 @@ export class Person {
           break;
         case 'checkbox':
           offered.push(value || 'on');
-          if (wanted.has(value)) body.append(name, value);
+          if (wanted.size > 0 ? wanted.has(value) : 'checked' in input) body.append(name, value || 'on');
           break;
         case 'radio':
           if ('checked' in input) body.append(name, value);

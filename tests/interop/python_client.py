@@ -100,7 +100,8 @@ class Person:
             name, value, kind = field.get("name"), field.get("value", ""), field["type"]
             if not name or "disabled" in field or kind == "button":
                 continue
-            if kind == "checkbox" and value not in wanted or kind == "radio" and "checked" not in field:
+            ticked = value in wanted if kind == "checkbox" and wanted else "checked" in field
+            if kind in ("checkbox", "radio") and not ticked:
                 continue
             fields.setdefault(name, []).append(value or ("" if kind == "hidden" else self.name))
         agrees = [button for button in form.buttons if not REFUSES.search(" ".join(button.values()))]
