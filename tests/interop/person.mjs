@@ -55,7 +55,8 @@ export class Person {
     const [name, ...value] = pair.split('=');
     const jar = this.#cookies.get(origin) ?? new Map();
     const expires = attributes.find((attribute) => /^expires=/i.test(attribute));
-    if (expires && new Date(expires.slice('expires='.length)) < new Date()) jar.delete(name);
+    const past = expires && new Date(expires.slice('expires='.length)) < new Date();
+    if (past || attributes.some((attribute) => /^max-age=0$/i.test(attribute))) jar.delete(name);
     else jar.set(name, value.join('='));
     this.#cookies.set(origin, jar);
   }
