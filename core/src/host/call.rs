@@ -62,6 +62,7 @@ const GRACE: Duration = Duration::from_millis(250);
 impl Registry {
     /// Run the tool of `permit`. Dropping the future cancels the call.
     pub async fn call(&self, permit: Permit, arguments: JsonObject, around: Surroundings) -> CallEnd {
+        let _in_flight = self.calls.token();
         let rule = Arc::clone(permit.tool());
         let Some(offered) = self.tool(&rule.endpoint, &rule.name) else {
             permit.finish(Ending::Error);

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::ArcSwap;
 use indexmap::IndexMap;
 use jsonschema::Validator;
+use tokio_util::task::TaskTracker;
 use toolgate_plugin::{Health, JsonObject, Tool, ToolProvider};
 
 use super::load::{self, LoadError, PluginState};
@@ -28,6 +29,8 @@ pub struct Registry {
     policy: Policy,
     endpoints: IndexMap<String, HashMap<Arc<str>, Offered>>,
     plugins: Vec<(Arc<str>, Arc<dyn ToolProvider>, usize)>,
+    /// Calls in flight, over all registries: what a stopping server waits for.
+    pub(super) calls: TaskTracker,
 }
 
 /// The registry could not be built.
@@ -40,11 +43,11 @@ pub enum BuildError {
 }
 
 impl Registry {
-    /// Start the plugins and compile their rules. Findings that stop nothing come back beside the registry.
+    /// Start the plugins and compile their rules; `calls` will count the calls in flight. Findings that stop nothing come back beside the registry.
     ///
     /// # Errors
     /// Plugins that do not start, or rules that do not fit their tools.
-    pub async fn build(config: &Config) -> Result<(Self, Vec<Finding>), BuildError> {
+    pub async fn build(config: &Config, calls: TaskTracker) -> Result<(Self, Vec<Finding>), BuildError> {
         let loaded = load::all(config).await.map_err(BuildError::Plugins)?;
         let names: Vec<PluginTools> = loaded
             .iter()
@@ -73,7 +76,7 @@ impl Registry {
             endpoints.insert(name.clone(), offered);
         }
         let plugins = loaded.into_iter().map(|plugin| (plugin.name, plugin.provider, plugin.tools.len())).collect();
-        Ok((Self { policy, endpoints, plugins }, findings))
+        Ok((Self { policy, endpoints, plugins, calls }, findings))
     }
 
     /// The rules.

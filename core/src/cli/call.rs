@@ -1,0 +1,151 @@
+//! `toolgate call`: a tool from the shell, as a local principal, through the same policy, host and audit.
+
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+use tokio::signal;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use toolgate_plugin::{Content, Progress, ToolResult, TraceContext};
+use uuid::Uuid;
+
+use super::print;
+use crate::{
+    host::{CallEnd, Registry, Surroundings},
+    policy::{Face, Principal, Reason, Request},
+    telemetry::{audit::Audit, log},
+};
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// The tool, as its endpoint names it.
+    tool: String,
+    /// Its arguments, a JSON object.
+    #[arg(default_value = "{}")]
+    arguments: String,
+    /// The endpoint, where several have a tool of this name.
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// Print the whole result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
+    let arguments: Map<String, Value> = match serde_json::from_str(&options.arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            print::note(format_args!(
+                "error: the arguments are not a JSON object: {error}; write them as '{{\"text\":\"hello\"}}'"
+            ));
+            return ExitCode::from(2);
+        }
+    };
+    let loaded = match print::load(path) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    if let Err(error) = log::start(&loaded.config.log) {
+        return print::failure(&error.to_string());
+    }
+    let (registry, _) = match Registry::build(&loaded.config, TaskTracker::new()).await {
+        Ok(built) => built,
+        Err(error) => return print::build_error(&loaded.source, &error),
+    };
+    let endpoint = match endpoint(&registry, &options) {
+        Ok(endpoint) => endpoint,
+        Err(text) => return print::failure(&text),
+    };
+    let audit = match Audit::open(&loaded.config.audit) {
+        Ok(audit) => audit,
+        Err(error) => return print::failure(&error.to_string()),
+    };
+    let code = call(&registry, &audit, &endpoint, &options, arguments).await;
+    registry.shutdown().await;
+    let _ = tokio::task::spawn_blocking(move || audit.close(Duration::from_secs(2))).await;
+    code
+}
+
+fn endpoint(registry: &Registry, options: &Options) -> Result<String, String> {
+    let tool = &options.tool;
+    let having: Vec<&str> = registry.endpoints().filter(|endpoint| registry.tool(endpoint, tool).is_some()).collect();
+    match (&options.endpoint, having.as_slice()) {
+        (Some(endpoint), having) if having.contains(&endpoint.as_str()) => Ok(endpoint.clone()),
+        (Some(endpoint), _) => {
+            Err(format!("the endpoint \"{endpoint}\" offers no tool \"{tool}\"; see toolgate tools"))
+        }
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, []) => Err(format!("there is no tool \"{tool}\"; see toolgate tools")),
+        (None, several) => {
+            Err(format!("several endpoints offer \"{tool}\": {}; choose with --endpoint", several.join(", ")))
+        }
+    }
+}
+
+async fn call(
+    registry: &Registry,
+    audit: &Audit,
+    endpoint: &str,
+    options: &Options,
+    arguments: Map<String, Value>,
+) -> ExitCode {
+    let request_id: Arc<str> = Uuid::now_v7().to_string().into();
+    let Ok(slot) = audit.reserve().await else { return print::failure("the audit log takes no record") };
+    let request = Request {
+        face: Face::Cli,
+        request_id: &request_id,
+        endpoint,
+        tool: &options.tool,
+        arguments: audit.wants_arguments().then_some(&arguments),
+    };
+    let permit = match registry.policy().decide(&Arc::new(Principal::local()), request, slot) {
+        Ok(permit) => permit,
+        Err(refusal) => {
+            return print::failure(match refusal.reason {
+                Reason::RateLimited { .. } => "called too often",
+                _ => "there is no such tool",
+            });
+        }
+    };
+    let cancelled = CancellationToken::new();
+    let around = Surroundings {
+        request_id: Arc::clone(&request_id),
+        progress: Progress::to(|update| {
+            if let Some(message) = update.message {
+                print::note(message);
+            }
+        }),
+        cancelled: cancelled.clone(),
+        trace: TraceContext::default(),
+    };
+    let mut call = std::pin::pin!(registry.call(permit, arguments, around));
+    let end = tokio::select! {
+        end = &mut call => end,
+        _ = signal::ctrl_c() => {
+            cancelled.cancel();
+            call.await
+        }
+    };
+    match end {
+        CallEnd::Result(result) => show(&result, options.json),
+        CallEnd::InvalidArguments { path, message } => {
+            let place = if path.is_empty() { "the arguments".to_owned() } else { format!("the argument at {path}") };
+            print::failure(&format!("{place} does not fit the tool's schema: {message}"))
+        }
+        CallEnd::UnknownTool => print::failure("the plugin does not know the tool"),
+    }
+}
+
+fn show(result: &ToolResult, whole: bool) -> ExitCode {
+    if whole {
+        print::line(serde_json::to_string_pretty(result).unwrap_or_default());
+    } else {
+        for block in &result.content {
+            match block {
+                Content::Text { text, .. } if result.is_error => print::note(format_args!("error: {text}")),
+                Content::Text { text, .. } => print::line(text),
+                other => print::line(serde_json::to_string(other).unwrap_or_default()),
+            }
+        }
+    }
+    if result.is_error { ExitCode::from(1) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,81 @@
+//! `toolgate check`: everything that a start would refuse, and what else looks wrong.
+
+use std::{collections::HashSet, path::Path, process::ExitCode};
+
+use tokio_util::task::TaskTracker;
+
+use super::print;
+use crate::{
+    config::{Config, Source},
+    host::Registry,
+};
+
+pub(super) async fn run(path: &Path) -> ExitCode {
+    let loaded = match print::load(path) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let (registry, findings) = match Registry::build(&loaded.config, TaskTracker::new()).await {
+        Ok(built) => built,
+        Err(error) => return print::build_error(&loaded.source, &error),
+    };
+    print::findings(&loaded.source, &findings);
+    let idle = idle(&loaded.config, &loaded.source, &registry);
+    registry.shutdown().await;
+    let tools: usize = loaded
+        .config
+        .endpoints
+        .keys()
+        .filter_map(|name| registry.policy().endpoint(name))
+        .map(|rules| rules.tools.len())
+        .sum();
+    let endpoints = loaded.config.endpoints.len();
+    let warnings = loaded.warnings.len() + findings.len() + idle;
+    print::line(format_args!(
+        "{} is in order: {}, {}, {}",
+        path.display(),
+        count(endpoints, "endpoint"),
+        count(tools, "tool"),
+        count(warnings, "warning"),
+    ));
+    ExitCode::SUCCESS
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Warn of what is there and serves nobody; how many warnings.
+fn idle(config: &Config, source: &Source, registry: &Registry) -> usize {
+    let mut warnings = Vec::new();
+    let mut required = HashSet::new();
+    for (name, endpoint) in &config.endpoints {
+        let Some(rules) = registry.policy().endpoint(name) else { continue };
+        if rules.tools.is_empty() {
+            let help = "map tools of its plugins, or remove the endpoint";
+            warnings.push(source.warning(&["endpoints", name], None, "this endpoint offers no tool", help));
+        }
+        required
+            .extend(rules.tools.values().flat_map(|tool| tool.requirement.scopes().iter().map(ToString::to_string)));
+        required.extend(endpoint.initial_scopes.iter().flatten().map(ToString::to_string));
+    }
+    for name in config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name) {
+        if !config.endpoints.values().any(|endpoint| endpoint.plugins.contains(name)) {
+            let help = "name it in the `plugins` of an endpoint, or set `enabled = false`";
+            warnings.push(source.warning(
+                &["plugins", name],
+                None,
+                "no endpoint offers this plugin, so nobody can call its tools",
+                help,
+            ));
+        }
+    }
+    for (scope, section) in &config.scopes {
+        if !required.contains(scope.as_str()) && section.implies.is_empty() {
+            let help = "ask it of a tool, or remove it";
+            warnings.push(source.warning(&["scopes", scope.as_str()], None, "no tool asks for this scope", help));
+        }
+    }
+    print::diagnostics(&warnings);
+    warnings.len()
+}

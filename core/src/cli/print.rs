@@ -1,0 +1,77 @@
+//! What every command prints alike: diagnostics and failures, on standard error; results on standard output.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use crate::{
+    config::{self, Diagnostic, Diagnostics, Environment, Loaded, Source},
+    host::BuildError,
+    policy::Finding,
+};
+
+/// One line of a result. A reader that has gone (a closed pipe) is no failure.
+pub(super) fn line(text: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// One line for people, beside the result.
+pub(super) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Why the command failed.
+pub(super) fn failure(text: &str) -> ExitCode {
+    note(format_args!("error: {text}"));
+    ExitCode::from(1)
+}
+
+/// Load the configuration; warnings are printed, errors end the command.
+pub(super) fn load(path: &Path) -> Result<Loaded, ExitCode> {
+    match config::load(path, &Environment::from_process()) {
+        Ok(loaded) => {
+            diagnostics(&loaded.warnings);
+            Ok(loaded)
+        }
+        Err(Diagnostics(found)) => {
+            diagnostics(&found);
+            Err(ExitCode::from(1))
+        }
+    }
+}
+
+pub(super) fn diagnostics(found: &[Diagnostic]) {
+    for diagnostic in found {
+        note(diagnostic);
+    }
+}
+
+/// Findings of the policy, at their place in the file.
+pub(super) fn findings(source: &Source, findings: &[Finding]) {
+    for finding in findings {
+        let path: Vec<&str> = finding.path.iter().map(String::as_str).collect();
+        let message = finding.message.as_str();
+        note(if finding.fatal {
+            source.error(&path, None, message, finding.help.as_str())
+        } else {
+            source.warning(&path, None, message, finding.help.as_str())
+        });
+    }
+}
+
+/// Plugins that do not start and rules that do not fit, at their place in the file.
+pub(super) fn build_error(source: &Source, error: &BuildError) -> ExitCode {
+    match error {
+        BuildError::Rules(found) => findings(source, found),
+        BuildError::Plugins(errors) => {
+            for error in errors {
+                let path: Vec<&str> = error.path.iter().map(String::as_str).collect();
+                note(source.error(&path, None, error.message.as_str(), error.help.as_str()));
+            }
+        }
+    }
+    ExitCode::from(1)
+}

@@ -1,0 +1,102 @@
+//! `toolgate serve`: start, say in a few lines what runs, serve until told to stop.
+
+use std::{fmt::Write, path::Path, process::ExitCode};
+
+use tokio::signal;
+
+use super::print;
+use crate::{
+    config::{Config, ProviderKind},
+    host::Registry,
+    http::{Server, StartError},
+    telemetry::log,
+};
+
+pub(super) async fn run(path: &Path) -> ExitCode {
+    let loaded = match print::load(path) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    if let Err(error) = log::start(&loaded.config.log) {
+        return print::failure(&error.to_string());
+    }
+    let server = match Server::start(loaded.config).await {
+        Ok(server) => server,
+        Err(StartError::Plugins(error)) => return print::build_error(&loaded.source, &error),
+        Err(error) => return print::failure(&error.to_string()),
+    };
+    print::findings(&loaded.source, server.findings());
+    print::line(banner(server.config(), &server.registry()));
+    server.serve(stopped()).await;
+    print::note("stopped");
+    ExitCode::SUCCESS
+}
+
+/// Ctrl-C, or what a supervisor sends.
+async fn stopped() {
+    #[cfg(unix)]
+    {
+        let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) else {
+            let _ = signal::ctrl_c().await;
+            return;
+        };
+        tokio::select! {
+            _ = signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = signal::ctrl_c().await;
+    }
+}
+
+/// What runs and what to try next.
+fn banner(config: &Config, registry: &Registry) -> String {
+    let url = config.public_url();
+    let mut text = format!("toolgate {} listens on {}\n", env!("CARGO_PKG_VERSION"), config.server.listen);
+    let mut first = None;
+    for (name, endpoint) in &config.endpoints {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  endpoint  {url}{}", endpoint.path);
+        let Some(rules) = registry.policy().endpoint(name) else { continue };
+        let width = rules.tools.keys().map(|name| name.len()).max().unwrap_or(0);
+        for tool in rules.tools.values() {
+            let scopes = tool.requirement.scopes();
+            let scopes = if scopes.is_empty() { "any valid token".to_owned() } else { scopes.join(" ") };
+            let _ = writeln!(text, "    tool    {:width$}  {scopes}", tool.name);
+            first = Some((name, tool, rules));
+        }
+    }
+    let _ = writeln!(text, "  sign-in   {}", provider(config));
+    let _ = writeln!(text, "  docs      {url}/docs");
+    if let Some((_, tool, rules)) = first {
+        let call = if *tool.tool == *"echo" {
+            format!("toolgate call {} '{{\"text\":\"hello\"}}'", tool.name)
+        } else {
+            format!("toolgate call {} '{{…}}'", tool.name)
+        };
+        let _ = writeln!(text, "  try       {call}");
+        if config.auth.provider == ProviderKind::Dev {
+            let _ = write!(text, "            toolgate token --scope \"{}\"", rules.initial_scopes.join(" "));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn provider(config: &Config) -> String {
+    match config.auth.provider {
+        ProviderKind::Dev => {
+            "dev, the embedded authorization server: for trying, anyone who reaches this port can sign in".into()
+        }
+        ProviderKind::Scalekit => match &config.auth.scalekit {
+            Some(section) => format!("Scalekit at {}", section.environment()),
+            None => "Scalekit".into(),
+        },
+        ProviderKind::Oauth => match &config.auth.oauth {
+            Some(section) => format!("OAuth at {}", section.issuer),
+            None => "OAuth".into(),
+        },
+        ProviderKind::None => "none: every caller is anonymous, no scope is asked".into(),
+    }
+}

@@ -1,0 +1,207 @@
+//! What the fixed operations answer: metadata, registration, readiness, the catalogue.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use poem::{Body, Endpoint, Request};
+use poem_openapi::types::Any;
+
+use super::{
+    app::State,
+    openapi::{Backend, CatalogueTool, PluginReadiness, PluginState, Raw, Readiness},
+    refusal::{RequestId, raw},
+    rest,
+};
+use crate::{
+    gate::ProtectedResource,
+    policy::Face,
+    tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
+};
+
+/// The answers, from the server's state.
+pub(super) struct Answers {
+    state: Arc<State>,
+}
+
+impl Answers {
+    pub(super) fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+
+    /// The endpoint whose authorization server the root documents are about.
+    fn default_verifier(&self) -> Option<&Arc<Verifier>> {
+        let (name, _) = self.state.config.default_endpoint().or_else(|| {
+            // Several endpoints and none marked: they may still share one authorization server.
+            self.state.config.endpoints.first().map(|(name, endpoint)| (name.as_str(), endpoint))
+        })?;
+        self.state.gate.resource(name).and_then(ProtectedResource::verifier)
+    }
+
+    async fn provider_document(&self, request: &Request, document: MetadataDocument) -> Raw {
+        let id = RequestId::of(request);
+        if let Some(dev) = &self.state.dev {
+            let value = match document {
+                MetadataDocument::OauthAuthorizationServer => dev.oauth_metadata(),
+                MetadataDocument::OpenidConfiguration => dev.openid_configuration(),
+            };
+            return json(value.to_string());
+        }
+        let Some(verifier) = self.default_verifier() else { return no_provider(&id) };
+        match verifier.metadata(document).await {
+            Ok(passed) => passed_on(passed),
+            Err(error) => {
+                tracing::warn!(%error, "the authorization server's metadata cannot be had");
+                unreachable_provider(&id)
+            }
+        }
+    }
+}
+
+fn json(body: String) -> Raw {
+    let mut response = Raw::new(Bytes::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn passed_on(passed: Passthrough) -> Raw {
+    let mut response = Raw::new(passed.body);
+    *response.status_mut() = passed.status;
+    for (name, value) in [(header::CONTENT_TYPE, passed.content_type), (header::RETRY_AFTER, passed.retry_after)] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn no_provider(request_id: &str) -> Raw {
+    raw(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "this server has no authorization server (auth.provider = \"none\")",
+        request_id,
+    )
+}
+
+fn unreachable_provider(request_id: &str) -> Raw {
+    let text = "the authorization server cannot be reached now";
+    let mut response = raw(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text, request_id);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+#[async_trait]
+impl Backend for Answers {
+    async fn protected_resource(&self, request: &Request, path: Option<&str>) -> Raw {
+        let id = RequestId::of(request);
+        let gate = &self.state.gate;
+        let name = match path.map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty()) {
+            None => self.state.config.default_endpoint().map(|(name, _)| name.to_owned()),
+            Some(path) => {
+                let of_resource =
+                    gate.resources().find(|(_, resource)| resource.metadata_path().trim_end_matches('/') == path);
+                let by_path = || self.state.config.endpoints.iter().find(|(_, endpoint)| endpoint.path == path);
+                of_resource.map(|(name, _)| name.to_owned()).or_else(|| by_path().map(|(name, _)| name.clone()))
+            }
+        };
+        match name.and_then(|name| gate.metadata(&name)).map(|document| serde_json::to_string(&document)) {
+            Some(Ok(document)) => json(document),
+            _ => raw(StatusCode::NOT_FOUND, "not_found", "no protected resource has its metadata here", &id),
+        }
+    }
+
+    async fn authorization_server_metadata(&self, request: &Request) -> Raw {
+        self.provider_document(request, MetadataDocument::OauthAuthorizationServer).await
+    }
+
+    async fn openid_configuration(&self, request: &Request) -> Raw {
+        self.provider_document(request, MetadataDocument::OpenidConfiguration).await
+    }
+
+    async fn register(&self, request: &Request, body: Body) -> Raw {
+        let id = RequestId::of(request);
+        let content_type = request.content_type().map(str::to_owned);
+        let body = match rest::body(&self.state, body).await {
+            Ok(body) => body,
+            Err(error) => return collect(error.response(&self.state, &id)).await,
+        };
+        if let Some(dev) = &self.state.dev {
+            let mut inner = Request::builder().method(http::Method::POST).uri_str("/register");
+            if let Some(kind) = &content_type {
+                inner = inner.content_type(kind);
+            }
+            return collect(dev.routes().get_response(inner.body(body)).await).await;
+        }
+        let Some(verifier) = self.default_verifier() else { return no_provider(&id) };
+        match verifier.register(body, content_type.as_deref()).await {
+            Ok(passed) => passed_on(passed),
+            Err(error @ RegisterError::NotOffered) => {
+                raw(StatusCode::NOT_FOUND, "registration_not_offered", &error.to_string(), &id)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a registration could not be passed on");
+                unreachable_provider(&id)
+            }
+        }
+    }
+
+    async fn ready(&self) -> Readiness {
+        let states = self.state.registry.load().states().await;
+        let ready = states.iter().all(|state| state.ready || state.tools > 0);
+        let plugins = states.into_iter().map(|state| {
+            let readiness = PluginReadiness {
+                state: if state.ready { PluginState::Ready } else { PluginState::Degraded },
+                detail: state.reason,
+                warnings: Vec::new(),
+            };
+            (state.plugin.to_string(), readiness)
+        });
+        Readiness { ready, plugins: plugins.collect() }
+    }
+
+    async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw> {
+        let state = &self.state;
+        let id = RequestId::of(request);
+        let registry = state.registry.load();
+        let brought = request.headers().contains_key(header::AUTHORIZATION);
+        let mut recognised = false;
+        let mut tools = Vec::new();
+        for endpoint in registry.endpoints() {
+            let principal = state.gate.recognise(endpoint, request.headers()).await;
+            recognised |= principal.is_some();
+            for offered in registry.visible(endpoint, principal.as_deref()) {
+                tools.push(CatalogueTool {
+                    tool: offered.tool.name.clone(),
+                    plugin: offered.policy.plugin.to_string(),
+                    endpoint: endpoint.to_owned(),
+                    title: offered.tool.title.clone(),
+                    description: offered.tool.description.clone(),
+                    input_schema: Any((*offered.tool.input_schema).clone()),
+                    output_schema: offered.tool.output_schema.as_ref().map(|schema| Any((**schema).clone())),
+                    required_scopes: offered.policy.requirement.scopes().iter().map(ToString::to_string).collect(),
+                });
+            }
+        }
+        if brought && !recognised {
+            // A token that opens nothing here deserves to be told why.
+            let first =
+                state.config.default_endpoint().map_or_else(|| registry.endpoints().next(), |(name, _)| Some(name));
+            if let Some(name) = first
+                && let Err(challenge) = state.gate.authenticate(name, request.headers(), Face::Rest, &id).await
+            {
+                return Err(challenge.response(&id));
+            }
+        }
+        Ok(tools)
+    }
+}
+
+async fn collect(response: poem::Response) -> Raw {
+    let (head, body) = response.into_parts();
+    let mut collected = Raw::new(body.into_bytes().await.unwrap_or_default());
+    *collected.status_mut() = head.status;
+    *collected.headers_mut() = head.headers;
+    collected
+}

@@ -1,0 +1,151 @@
+//! The REST face of the tools: `POST /api/tools/{endpoint}/{tool}`. The same gate, policy and host as MCP.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{Request, Response, http::StatusCode};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+use toolgate_plugin::{Progress, TraceContext};
+
+use super::{
+    app::State,
+    refusal::{self, RequestId, refusal},
+};
+use crate::{
+    host::{CallEnd, Surroundings},
+    policy::{Face, Reason, Request as PolicyRequest},
+};
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a body could not be read.
+pub(super) enum BodyError {
+    TooLarge,
+    TooSlow,
+    Broken,
+}
+
+impl BodyError {
+    pub(super) fn response(&self, state: &State, request_id: &str) -> Response {
+        let (status, error, text) = match self {
+            Self::TooLarge => {
+                let text = format!(
+                    "the body is larger than {}; the operator may raise server.max_body",
+                    state.config.server.max_body
+                );
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
+            }
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time".to_owned()),
+            Self::Broken => (StatusCode::BAD_REQUEST, "invalid_request", "the body could not be read".to_owned()),
+        };
+        refusal(status, error, &text, request_id)
+    }
+}
+
+/// A body, bounded in size and time.
+pub(super) async fn body(state: &State, body: poem::Body) -> Result<bytes::Bytes, BodyError> {
+    let most = usize::try_from(state.config.server.max_body.0).unwrap_or(usize::MAX);
+    match tokio::time::timeout(BODY_TIMEOUT, body.into_bytes_limit(most)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(BodyError::TooLarge),
+        Ok(Err(_)) => Err(BodyError::Broken),
+        Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// Call a tool. Dropping the future (the client has gone) cancels the call.
+pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request: Request) -> Response {
+    let request_id = RequestId::of(&request);
+    let registry = state.registry.load();
+    let unknown = |request_id: &str| {
+        let text = format!("the endpoint \"{endpoint}\" offers no tool \"{tool}\"; see /api/tools");
+        refusal(StatusCode::NOT_FOUND, "unknown_tool", &text, request_id)
+    };
+    if state.gate.resource(endpoint).is_none() {
+        return unknown(&request_id);
+    }
+    let principal = match state.gate.authenticate(endpoint, request.headers(), Face::Rest, &request_id).await {
+        Ok(principal) => principal,
+        Err(challenge) => return refusal::poem(challenge.response(&request_id)),
+    };
+    let arguments = match arguments(state, &mut request, &request_id).await {
+        Ok(arguments) => arguments,
+        Err(response) => return *response,
+    };
+    let Ok(slot) = state.audit.reserve().await else {
+        return refusal::poem(state.gate.overloaded(endpoint).response(&request_id));
+    };
+    let wanted = PolicyRequest {
+        face: Face::Rest,
+        request_id: &request_id,
+        endpoint,
+        tool,
+        arguments: state.audit.wants_arguments().then_some(&arguments),
+    };
+    let permit = match registry.policy().decide(&principal, wanted, slot) {
+        Ok(permit) => permit,
+        Err(refused) if refused.reason == Reason::UnknownTool => return unknown(&request_id),
+        Err(refused) => {
+            return match state.gate.challenge(endpoint, &refused) {
+                Some(challenge) => refusal::poem(challenge.response(&request_id)),
+                None => unknown(&request_id),
+            };
+        }
+    };
+    let header = |name: &str| request.headers().get(name)?.to_str().ok().map(Arc::from);
+    // The guard fires when this future is dropped, for work that the plugin has spawned.
+    let cancelled = CancellationToken::new();
+    let _gone = cancelled.clone().drop_guard();
+    let around = Surroundings {
+        request_id: Arc::clone(&request_id),
+        progress: Progress::none(),
+        cancelled,
+        trace: TraceContext::new(header("traceparent"), header("tracestate")),
+    };
+    match registry.call(permit, arguments, around).await {
+        CallEnd::Result(result) => {
+            let mut body = json!({ "content": result.content, "isError": result.is_error });
+            if let Some(structured) = result.structured_content {
+                body["structuredContent"] = structured;
+            }
+            if let Some(meta) = result.meta {
+                body["_meta"] = Value::Object(meta);
+            }
+            Response::builder().content_type("application/json").body(body.to_string())
+        }
+        CallEnd::InvalidArguments { path, message } => {
+            let place = if path.is_empty() { "the arguments".to_owned() } else { format!("the argument at {path}") };
+            let text = format!("{place} does not fit the tool's schema: {message}");
+            refusal(StatusCode::BAD_REQUEST, "invalid_arguments", &text, &request_id)
+        }
+        CallEnd::UnknownTool => unknown(&request_id),
+    }
+}
+
+async fn arguments(
+    state: &State,
+    request: &mut Request,
+    request_id: &str,
+) -> Result<Map<String, Value>, Box<Response>> {
+    let essence = request.content_type().and_then(|kind| kind.split(';').next()).map(str::trim);
+    let is_json = essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let declared = essence.is_some();
+    let bytes = body(state, request.take_body()).await.map_err(|error| Box::new(error.response(state, request_id)))?;
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    let refused = |status, error, text: &str| Err(Box::new(refusal(status, error, text, request_id)));
+    if declared && !is_json {
+        return refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the body must be application/json",
+        );
+    }
+    match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) => refused(StatusCode::BAD_REQUEST, "invalid_arguments", "the arguments are a JSON object"),
+        Err(wrong) => refused(StatusCode::BAD_REQUEST, "invalid_request", &format!("the body is not JSON: {wrong}")),
+    }
+}
