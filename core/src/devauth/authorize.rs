@@ -16,8 +16,11 @@ use super::{
 /// Longest query taken, in bytes: what a sign-in that awaits its decision may cost in memory.
 const MAX_QUERY: usize = 8192;
 
-/// The scope of one cookie: bound to one transaction, so that two tabs do not disturb each other.
+/// How the cookie of a transaction is called; each has its own, so that two tabs do not disturb each other.
 const COOKIE_PREFIX: &str = "devauth-";
+
+/// Who signs in if the person does not care.
+const DEFAULT_USER: &str = "dev-user";
 
 /// What the browser gets.
 pub(super) enum Answer {
@@ -93,7 +96,7 @@ impl DevAuth {
             scopes: request.scopes,
             resources: request.resources,
         };
-        let page = self.consent_page(&ledger, &transaction, &pending, None);
+        let page = self.consent_page(&ledger, &transaction, &pending, DEFAULT_USER, None);
         ledger.transactions.add(transaction, pending, self.now(), TRANSACTION_TTL);
         Answer::Page { page, set_cookie: Some(set_cookie) }
     }
@@ -184,7 +187,9 @@ impl DevAuth {
             Ok(Some("allow")) => match self.allowed(&ledger, pending, form) {
                 Ok(allowed) => Some(allowed),
                 Err(complaint) => {
-                    let page = self.consent_page(&ledger, transaction, pending, Some(complaint));
+                    let sent = Some((form, complaint));
+                    let user = form.one("user").ok().flatten().unwrap_or_default();
+                    let page = self.consent_page(&ledger, transaction, pending, user, sent);
                     return Answer::Page { page, set_cookie: None };
                 }
             },
@@ -245,19 +250,24 @@ impl DevAuth {
         ledger: &Ledger,
         transaction: &str,
         pending: &Transaction,
-        complaint: Option<&'static str>,
+        user: &str,
+        sent: Option<(&Form, &'static str)>,
     ) -> Page {
         let client_name =
             ledger.clients.get(&pending.client_id).and_then(|client| client.metadata.client_name.as_deref());
+        // What a person unticked stays so when the form is shown again.
+        let ticked = |scope: &str| sent.is_none_or(|(form, _)| form.all("scope").any(|sent| sent == scope));
         let scopes = self.settings.scopes.iter().filter(|(scope, _)| pending.scopes.contains(scope));
+        let scopes = scopes.map(|(scope, description)| page::Choice { scope, description, ticked: ticked(scope) });
         page::consent(page::Consent {
             action: format!("{}/consent", self.settings.issuer),
             transaction,
             client_name: client_name.unwrap_or("An unnamed client"),
             redirect_uri: &pending.redirect_uri,
-            scopes: scopes.map(|(scope, description)| (scope.as_str(), description.as_str())).collect(),
+            scopes: scopes.collect(),
             resources: &pending.resources,
-            complaint,
+            user,
+            complaint: sent.map(|(_, complaint)| complaint),
         })
     }
 

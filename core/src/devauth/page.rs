@@ -23,10 +23,19 @@ pub(super) struct Consent<'a> {
     pub(super) transaction: &'a str,
     pub(super) client_name: &'a str,
     pub(super) redirect_uri: &'a str,
-    pub(super) scopes: Vec<(&'a str, &'a str)>,
+    pub(super) scopes: Vec<Choice<'a>>,
     pub(super) resources: &'a [String],
+    /// What stands in the field for the user's name.
+    pub(super) user: &'a str,
     /// What was wrong with the form as it was sent before.
     pub(super) complaint: Option<&'static str>,
+}
+
+/// One scope to tick.
+pub(super) struct Choice<'a> {
+    pub(super) scope: &'a str,
+    pub(super) description: &'a str,
+    pub(super) ticked: bool,
 }
 
 #[derive(Template)]

@@ -120,6 +120,7 @@ async fn nothing_is_ever_sent_to_an_address_that_the_client_did_not_register() {
         "http://client.example/cb",
         "//evil.example/callback",
         "http://127.0.0.1:7777/other",
+        "http://127.0.0.1:7778/callback?next=https://evil.example",
         "http://127.0.0.1:7777/callback/../other",
         "http://127.0.0.1:7777@evil.example/callback",
         "http://127.0.0.1:7777\\@evil.example/callback",
@@ -243,6 +244,12 @@ async fn a_wrong_form_is_shown_again_with_what_is_wrong() {
     for (what, fields) in cases {
         assert_eq!(server.decide(&consent, &fields).await.status(), StatusCode::BAD_REQUEST, "{what}");
     }
+    let unticked = [("user", "<b>"), ("scope", "web-search:read"), ("decision", "allow")];
+    let again = server.decide(&consent, &unticked).await.text().await.unwrap();
+    assert!(again.contains("role=\"alert\"") && !again.contains("<b>"), "{again}");
+    assert!(again.contains("value=\"web-search:read\" checked>"), "what was ticked stays ticked");
+    assert!(again.contains("value=\"web-search:write\">"), "what was unticked stays unticked");
+
     let right = [("user", "ada@example.com"), ("scope", "web-search:read"), ("decision", "allow")];
     assert_eq!(server.decide(&consent, &right).await.status(), StatusCode::SEE_OTHER);
 }
