@@ -167,9 +167,22 @@ async fn a_document_is_kept_for_five_minutes_and_through_an_outage() {
         assert_eq!(subject.verifier.metadata(OauthAuthorizationServer).await.unwrap(), first);
     }
     assert_eq!(authority.asked(OAUTH), 3, "a provider in trouble is left alone for a while");
-    subject.clock.advance(6);
+    subject.clock.advance(31);
     subject.verifier.metadata(OauthAuthorizationServer).await.unwrap();
     assert_eq!(authority.asked(OAUTH), 4);
+    // While one waits for the provider, the others have the copy at once.
+    subject.clock.advance(31);
+    authority.hold();
+    let waiting = subject.verifier.metadata(OauthAuthorizationServer);
+    let others = async {
+        while authority.asked(OAUTH) < 5 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(subject.verifier.metadata(OauthAuthorizationServer).await.unwrap(), first);
+        authority.release();
+    };
+    let (waited, ()) = tokio::join!(waiting, others);
+    assert_eq!(waited.unwrap(), first);
 }
 
 #[tokio::test]
@@ -181,6 +194,9 @@ async fn without_a_copy_an_outage_is_told_with_its_cause() {
     assert!(matches!(passed, Err(Unreachable::NoAnswer { .. })), "{passed:?}");
     let registered = subject.verifier.register(Bytes::new(), None).await;
     assert!(matches!(registered, Err(RegisterError::Unreachable(_))), "{registered:?}");
+    authority.come_up().await;
+    subject.clock.advance(5);
+    subject.verifier.metadata(OauthAuthorizationServer).await.unwrap();
 }
 
 #[tokio::test]
