@@ -125,9 +125,9 @@ impl<'c> Claims<'c> {
         if !audience.iter().any(|named| profile.audiences.iter().any(|ours| ours == named)) {
             return Err(InvalidToken::WrongAudience);
         }
-        if let Some(ours) = &profile.resource
+        if profile.resource_claim
             && let Some(named) = self.texts("resource")?
-            && !named.iter().any(|named| named == ours)
+            && !named.iter().any(|named| *named == profile.resource)
         {
             return Err(InvalidToken::WrongAudience);
         }

@@ -4,15 +4,16 @@
 //! two pass-throughs: metadata and dynamic registration (RFC 7591). Must not know tokens or keys.
 
 use std::{
-    collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{
+    StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use serde_json::Value;
-use tokio::sync::Mutex;
 use url::Url;
 
 use super::{
@@ -25,8 +26,10 @@ use super::{
 const FRESH: Duration = Duration::from_secs(300);
 /// How long the provider's word that it has no such document is believed.
 const FRESH_ABSENCE: Duration = Duration::from_secs(60);
-/// How long to leave the provider alone after a failure.
+/// How long to leave the provider alone after a failure …
 const PAUSE: Duration = Duration::from_secs(5);
+/// … and how long if there is an old copy to serve.
+const PAUSE_WITH_COPY: Duration = Duration::from_secs(30);
 
 /// Which of the provider's documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,16 +70,39 @@ pub(super) struct Discovery {
     client: Arc<ProviderClient>,
     documents: Documents,
     clock: Clock,
-    // Held while a document is fetched, so that callers who come together share one fetch. Whoever is dropped while
+    oauth: LocalCopy,
+    openid: LocalCopy,
+}
+
+/// Our copy of one document.
+#[derive(Default)]
+struct LocalCopy {
+    held: Mutex<Held>,
+    // Held while the document is fetched, so that callers who come together share one fetch. Whoever is dropped while
     // holding it leaves the work to the next.
-    held: Mutex<HashMap<MetadataDocument, Held>>,
+    fetching: tokio::sync::Mutex<()>,
 }
 
 /// What is known of one document.
-#[derive(Clone)]
+#[derive(Default)]
 struct Held {
     known: Option<(Passthrough, Instant)>,
     failed: Option<(Unreachable, Instant)>,
+}
+
+impl Held {
+    /// What there is to say without asking the provider.
+    fn answer(&self, now: Instant) -> Option<Result<Passthrough, Unreachable>> {
+        let since = |then: Instant| now.saturating_duration_since(then);
+        let (known, at) = match (&self.known, &self.failed) {
+            (Some((known, at)), _) => (known, *at),
+            (None, Some((failure, at))) => return (since(*at) < PAUSE).then(|| Err(failure.clone())),
+            (None, None) => return None,
+        };
+        let fresh = since(at) < if known.status == StatusCode::OK { FRESH } else { FRESH_ABSENCE };
+        let paused = self.failed.as_ref().is_some_and(|(_, at)| since(*at) < PAUSE_WITH_COPY);
+        (fresh || paused).then(|| Ok(known.clone()))
+    }
 }
 
 /// Endpoints that a document names.
@@ -99,37 +125,43 @@ impl Endpoint {
 
 impl Discovery {
     pub(super) fn new(documents: Documents, client: Arc<ProviderClient>, clock: Clock) -> Self {
-        Self { client, documents, clock, held: Mutex::default() }
+        Self { client, documents, clock, oauth: LocalCopy::default(), openid: LocalCopy::default() }
     }
 
     /// A document as the provider serves it, or the provider's refusal. A copy is fresh for 5 minutes and is served
-    /// through an outage.
+    /// through an outage: then one caller in 30 s waits for the provider, and nobody else.
     pub(super) async fn document(&self, document: MetadataDocument) -> Result<Passthrough, Unreachable> {
-        let mut held = self.held.lock().await;
-        let now = self.clock.steady();
-        let before = held.get(&document).cloned().unwrap_or(Held { known: None, failed: None });
-        let since = |then: Instant| now.saturating_duration_since(then);
-        if let Some((known, at)) = &before.known {
-            let fresh = if known.status == StatusCode::OK { FRESH } else { FRESH_ABSENCE };
-            if since(*at) < fresh {
-                return Ok(known.clone());
+        let copy = match document {
+            MetadataDocument::OauthAuthorizationServer => &self.oauth,
+            MetadataDocument::OpenidConfiguration => &self.openid,
+        };
+        if let Some(answer) = copy.held().answer(self.clock.steady()) {
+            return answer;
+        }
+        let _fetching = match copy.fetching.try_lock() {
+            Ok(fetching) => fetching,
+            Err(_) => {
+                if let Some((stale, _)) = &copy.held().known {
+                    return Ok(stale.clone());
+                }
+                copy.fetching.lock().await
             }
+        };
+        if let Some(answer) = copy.held().answer(self.clock.steady()) {
+            return answer;
         }
-        if let Some((failure, at)) = &before.failed
-            && since(*at) < PAUSE
-        {
-            return before.known.map(|(known, _)| known).ok_or_else(|| failure.clone());
-        }
-        match self.fetch(document).await {
+        let fetched = self.fetch(document).await;
+        let now = self.clock.steady();
+        let mut held = copy.held();
+        match fetched {
             Ok(fetched) => {
-                held.insert(document, Held { known: Some((fetched.clone(), self.clock.steady())), failed: None });
+                *held = Held { known: Some((fetched.clone(), now)), failed: None };
                 Ok(fetched)
             }
             Err(failure) => {
                 tracing::warn!(reason = %failure, "the authorization server's metadata cannot be fetched");
-                let failed = Some((failure.clone(), self.clock.steady()));
-                held.insert(document, Held { known: before.known.clone(), failed });
-                before.known.map(|(known, _)| known).ok_or(failure)
+                held.failed = Some((failure.clone(), now));
+                held.known.as_ref().map(|(known, _)| known.clone()).ok_or(failure)
             }
         }
     }
@@ -162,8 +194,13 @@ impl Discovery {
             Err(unreachable) => return Err(unreachable.into()),
         };
         let content_type = content_type.unwrap_or("application/json").to_owned();
-        let post =
-            |client: &reqwest::Client| client.post(endpoint.clone()).header(CONTENT_TYPE, content_type).body(body);
+        let post = |client: &reqwest::Client| {
+            client
+                .post(endpoint.clone())
+                .header(CONTENT_TYPE, content_type)
+                .header(ACCEPT, "application/json")
+                .body(body)
+        };
         Ok(self.client.send(&endpoint, post).await?.into())
     }
 
@@ -236,6 +273,13 @@ impl Discovery {
     /// A server elsewhere has no business naming services on this machine.
     fn may_lead_to(&self, url: &Url) -> bool {
         may_be_asked(url) && (!is_loopback(url) || is_loopback(&self.documents.issuer))
+    }
+}
+
+impl LocalCopy {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Nothing panics while it is held.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

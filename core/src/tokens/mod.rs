@@ -30,3 +30,6 @@ pub use profile::{DevProfile, Profile, ProfileError};
 pub use provider::{ProviderClient, Unreachable};
 pub use verdict::{InvalidToken, Verified, VerifyError};
 pub use verifier::Verifier;
+
+#[cfg(test)]
+mod tests;

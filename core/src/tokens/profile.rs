@@ -21,8 +21,9 @@ pub struct Profile {
     pub(super) issuers: Vec<Arc<str>>,
     /// `aud` must hold one of these.
     pub(super) audiences: Vec<String>,
-    /// What a `resource` claim must say, where the profile knows such a claim.
-    pub(super) resource: Option<String>,
+    pub(super) resource: String,
+    /// Whether a `resource` claim, if there is one, must name the resource.
+    pub(super) resource_claim: bool,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) key_id_required: bool,
     /// Whether a `typ` other than those of access tokens is let pass, since the provider's is not documented.
@@ -125,12 +126,13 @@ impl Profile {
         let of_resource = resource_id.map(|id| format!("{environment}/resources/{id}"));
         let server = of_resource.clone().unwrap_or_else(|| environment.to_owned());
         let mut audiences = vec![resource_id.unwrap_or(resource).to_owned()];
-        audiences.extend(section.extra_audiences.iter().cloned());
+        audiences.extend(stated(&section.extra_audiences));
         Ok(Self {
             provider: format!("scalekit:{environment}").into(),
             issuers: std::iter::once(environment).chain(of_resource.as_deref()).map(Arc::from).collect(),
             audiences,
-            resource: Some(resource.to_owned()),
+            resource: resource.to_owned(),
+            resource_claim: true,
             algorithms: vec![Algorithm::RS256],
             key_id_required: true,
             any_type: true,
@@ -164,12 +166,16 @@ impl Profile {
                 }
             }
         };
-        let default = || vec![resource.to_owned()];
+        let mut audiences: Vec<String> = stated(&section.audience).collect();
+        if audiences.is_empty() {
+            audiences.push(resource.to_owned());
+        }
         Ok(Self {
             provider: format!("oauth:{}", section.issuer).into(),
             issuers: vec![section.issuer.as_str().into()],
-            audiences: if section.audience.is_empty() { default() } else { section.audience.clone() },
-            resource: None,
+            audiences,
+            resource: resource.to_owned(),
+            resource_claim: false,
             algorithms: section.algorithms.clone(),
             key_id_required: false,
             any_type: false,
@@ -189,8 +195,9 @@ impl Profile {
         Self {
             provider: "dev".into(),
             issuers: vec![dev.issuer.as_str().into()],
-            audiences: vec![dev.resource],
-            resource: None,
+            audiences: vec![dev.resource.clone()],
+            resource: dev.resource,
+            resource_claim: false,
             algorithms: dev.algorithms,
             key_id_required: false,
             any_type: false,
@@ -206,6 +213,19 @@ impl Profile {
     pub fn authorization_servers(&self) -> &[String] {
         &self.authorization_servers
     }
+
+    /// Whether a token issued for this profile's resource may pass at `other`: the same issuer, and an audience that is
+    /// accepted there. Two endpoints for which this is so are not protected from each other.
+    pub fn tokens_pass_at(&self, other: &Self) -> bool {
+        let same_issuer = self.issuers.iter().any(|issuer| other.issuers.contains(issuer));
+        let mut ours = self.audiences.iter().chain([&self.resource]);
+        same_issuer && ours.any(|audience| other.audiences.contains(audience))
+    }
+}
+
+/// The audiences that say something: an unset `${NAME:-}` leaves an empty one, which a token could carry too.
+fn stated(audiences: &[String]) -> impl Iterator<Item = String> {
+    audiences.iter().filter(|audience| !audience.is_empty()).cloned()
 }
 
 /// An issuer as a URL that may be asked (RFC 8414 section 2, with plain HTTP on loopback).

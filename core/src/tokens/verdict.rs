@@ -46,7 +46,7 @@ pub enum VerifyError {
 }
 
 /// Why a token does not hold. `Display` is the `error_description` (RFC 6750 section 3): it says which, and shows
-/// neither a part of the token nor what would have passed.
+/// neither a part of the token nor what would have passed, in the characters that section allows (no `"`, no `\\`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidToken {
@@ -84,10 +84,10 @@ pub enum InvalidToken {
     #[error("the token was issued for another resource")]
     WrongAudience,
     /// A claim that must be there is not.
-    #[error("the token has no \"{0}\" claim")]
+    #[error("the token has no {0} claim")]
     MissingClaim(&'static str),
     /// A claim has a value of the wrong kind.
-    #[error("the token's \"{0}\" claim is malformed")]
+    #[error("the token's {0} claim is malformed")]
     MalformedClaim(&'static str),
     /// An ID token (OpenID Connect Core section 2), which is for the client and not for us.
     #[error("this is an ID token; send the access token")]
