@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     diagnostic::{Diagnostic, suggestion},
     shape::{Format, Kind, Shape},
-    source::{Source, dotted, quoted_key},
+    source::{Source, quoted_key},
     units::{Duration, Rate, Scope, Size},
 };
 
@@ -167,7 +167,7 @@ impl Checker<'_> {
         let mut help = suggestion(key, &known);
         let parents = &path[..path.len().saturating_sub(1)];
         if known.contains(&"settings") && !help.starts_with("did you mean") {
-            help = format!("{help}; the plugin's own settings go below [{}.settings]", dotted(&refs(parents)));
+            help = format!("{help}; the plugin's own settings go below [{}.settings]", header(parents));
         }
         self.findings.push(self.source.key_error(&refs(path), format!("unknown key {:?}", key), help));
     }
@@ -285,6 +285,10 @@ fn quoted_list(words: &[&str]) -> String {
 }
 
 fn section_help(path: &[String]) -> String {
-    let header: Vec<String> = path.iter().map(|segment| quoted_key(segment)).collect();
-    format!("write it as a section, [{}], with keys of its own", header.join("."))
+    format!("write it as a section, [{}], with keys of its own", header(path))
+}
+
+/// A path as a section's header has it.
+fn header(path: &[String]) -> String {
+    path.iter().map(|segment| quoted_key(segment)).collect::<Vec<_>>().join(".")
 }
