@@ -219,7 +219,9 @@ fn for_editors(schema: &mut Value) {
             if let Some(Value::Array(options)) = members.get_mut("oneOf")
                 && options.iter().all(|option| option.get("const").is_some())
             {
-                options.push(json!({ "description": "A reference.", "type": "string", "pattern": r"\$\{" }));
+                options.push(
+                    json!({ "description": "A reference, such as `${NAME}`.", "type": "string", "pattern": r"\$\{" }),
+                );
                 return;
             }
             members.values_mut().for_each(for_editors);
