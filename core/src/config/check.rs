@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     diagnostic::{Diagnostic, suggestion},
     shape::{Format, Kind, Shape},
-    source::{Source, quoted_key},
+    source::{Source, presentable, quoted_key},
     units::{Duration, Rate, Scope, Size},
 };
 
@@ -77,23 +77,8 @@ impl Checker<'_> {
             Kind::Text(format) => match value {
                 Value::String(text) => self.text(text, *format, shape, path),
                 value => {
-                    let secret = *format == Format::Secret;
-                    let help = match value {
-                        Value::Number(number) if *format == Format::Plain => {
-                            format!("write it in quotes: \"{number}\"")
-                        }
-                        Value::Number(number) if *format == Format::Duration => {
-                            format!("write it with its unit: \"{number}s\"")
-                        }
-                        Value::Number(number) if *format == Format::Size => {
-                            format!("write it with its unit: \"{number} B\"")
-                        }
-                        _ => shape
-                            .example
-                            .as_ref()
-                            .map_or("write text in quotes".into(), |example| format!("write {example}")),
-                    };
-                    self.wrong_type(value, "text", help, secret, path);
+                    let help = text_help(value, *format, shape);
+                    self.wrong_type(value, "text", help, *format == Format::Secret, path);
                 }
             },
             Kind::Choice(choices) => self.choice(value, choices, path),
@@ -151,7 +136,7 @@ impl Checker<'_> {
                 }
             }
             Value::String(text) => {
-                let help = format!("write [{text:?}]");
+                let help = format!("write [{:?}]", presentable(text));
                 self.wrong_type(value, "a list", help, false, path);
             }
             value => {
@@ -254,7 +239,7 @@ impl Checker<'_> {
             (Value::String(_), _) if secret => "text".into(),
             (Value::Bool(flag), _) => flag.to_string(),
             (Value::Number(number), _) => format!("the number {number}"),
-            (Value::String(text), _) => format!("the text {text:?}"),
+            (Value::String(text), _) => format!("the text {:?}", presentable(text)),
             (Value::Array(_), _) => "a list".into(),
             (Value::Object(_), _) => "a table".into(),
         };
@@ -269,6 +254,16 @@ pub(super) fn flag(text: &str) -> Option<bool> {
         "true" | "1" | "yes" | "on" => Some(true),
         "false" | "0" | "no" | "off" => Some(false),
         _ => None,
+    }
+}
+
+/// What to write where text belongs and something else stands.
+fn text_help(value: &Value, format: Format, shape: &Shape) -> String {
+    match (value, format) {
+        (Value::Number(number), Format::Plain) => format!("write it in quotes: \"{number}\""),
+        (Value::Number(number), Format::Duration) => format!("write it with its unit: \"{number}s\""),
+        (Value::Number(number), Format::Size) => format!("write it with its unit: \"{number} B\""),
+        _ => shape.example.as_ref().map_or("write text in quotes".into(), |example| format!("write {example}")),
     }
 }
 

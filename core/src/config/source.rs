@@ -97,7 +97,7 @@ impl Source {
                 let shown = match self.reference(&owned) {
                     Some(reference) => format!("\"{reference}\""),
                     None if is_private(path) => "the value".to_owned(),
-                    None => format!("\"{}\"", shortened(&without_userinfo(&found))),
+                    None => format!("\"{}\"", presentable(&found)),
                 };
                 format!("{shown} {message}")
             }
@@ -225,11 +225,12 @@ fn is_private(path: &[&str]) -> bool {
     matches!(path, ["plugins", _, "settings", ..]) || path.last() == Some(&"client_secret")
 }
 
-/// The first part of a long text.
-fn shortened(text: &str) -> String {
+/// A value as a finding shows it: without a URL's password, and not at any length.
+pub(super) fn presentable(text: &str) -> String {
+    let text = without_userinfo(text);
     match text.char_indices().nth(MOST_SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        None => text,
     }
 }
 
