@@ -11,6 +11,7 @@ mod keyring;
 mod metadata;
 mod profiles;
 mod properties;
+mod provider;
 mod scalekit;
 
 use std::{sync::Arc, time::Duration};
