@@ -53,6 +53,8 @@ pub struct Reply {
     pub status: u16,
     /// The `Content-Type`.
     pub content_type: String,
+    /// The `Location`.
+    pub location: Option<String>,
     /// The body.
     pub body: Bytes,
 }
@@ -60,13 +62,23 @@ pub struct Reply {
 impl Reply {
     /// A JSON document with status 200.
     pub fn json(document: &Value) -> Self {
-        Self { status: 200, content_type: "application/json".to_owned(), body: document.to_string().into() }
+        Self { body: document.to_string().into(), ..Self::status(200) }
     }
 
     /// A status with a short JSON body.
     pub fn status(status: u16) -> Self {
         let body = json!({ "error": format!("status {status}") }).to_string().into();
-        Self { status, content_type: "application/json".to_owned(), body }
+        Self { status, content_type: "application/json".to_owned(), location: None, body }
+    }
+
+    /// A text that claims to be `content_type`.
+    pub fn text(content_type: &str, body: impl Into<Bytes>) -> Self {
+        Self { content_type: content_type.to_owned(), body: body.into(), ..Self::status(200) }
+    }
+
+    /// A redirect (307).
+    pub fn redirect(to: &str) -> Self {
+        Self { location: Some(to.to_owned()), ..Self::status(307) }
     }
 }
 
@@ -393,7 +405,10 @@ impl State {
             None => Reply::status(404),
         };
         let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let response = Response::builder().status(status).header(header::CONTENT_TYPE, reply.content_type);
+        let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, reply.content_type);
+        if let Some(location) = reply.location {
+            response = response.header(header::LOCATION, location);
+        }
         response.body(Full::new(reply.body)).unwrap_or_default()
     }
 
@@ -418,7 +433,7 @@ impl State {
 fn register(body: &[u8]) -> Reply {
     let Ok(Value::Object(request)) = serde_json::from_slice::<Value>(body) else {
         let body = json!({ "error": "invalid_client_metadata" }).to_string().into();
-        return Reply { status: 400, content_type: "application/json".to_owned(), body };
+        return Reply { body, ..Reply::status(400) };
     };
     let mut client: Map<String, Value> = request;
     client.insert("client_id".to_owned(), json!("m2m_3001"));

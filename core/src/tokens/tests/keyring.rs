@@ -265,8 +265,7 @@ async fn key_sets_that_are_none_leave_us_without_keys() {
     ];
     for (name, body) in table {
         let authority = Authority::scalekit(RESOURCE_ID).await;
-        let reply = Reply { status: 200, content_type: "application/json".into(), body: body.into() };
-        authority.reply("/keys", reply);
+        authority.reply("/keys", Reply::text("application/json", body));
         let subject = Subject::scalekit(&authority);
         let verdict = subject.verify(&token(&authority, 0)).await;
         assert!(matches!(verdict, Err(VerifyError::Unavailable { .. })), "{name}: {verdict:?}");
