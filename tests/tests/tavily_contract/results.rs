@@ -48,7 +48,7 @@ async fn a_search_gives_numbered_citations_in_text_and_structure() {
     assert_eq!(value["sources"][0], first);
     assert!(first["id"].as_str().unwrap().ends_with("-01"));
     assert_eq!(value["answer"], "What the sources say about tokio.");
-    assert_eq!(value["cost"], json!({ "credits": 1.0, "estimated": false }));
+    assert_eq!(value["cost"], json!({ "credits": 1, "estimated": false }));
     assert_eq!(value["request_id"], "stand-in-1");
     for (name, expected) in [
         ("query", json!("tokio")),
@@ -76,7 +76,7 @@ async fn what_was_asked_for_besides_arrives() {
     assert_eq!(source["favicon"], "https://blog.example/favicon.ico");
     assert_eq!(source["images"], json!([{ "url": "https://blog.example/0.png", "description": "Picture 0" }]));
     assert_eq!(structured(&result)["images"][0]["url"], "https://images.example/0.png");
-    assert_eq!(structured(&result)["cost"]["credits"], 2.0);
+    assert_eq!(structured(&result)["cost"]["credits"], 2);
     for part in ["Whole page:", "https://images.example/0.png (Picture 0)", "Image: https://blog.example/0.png"] {
         assert!(text(&result).contains(part), "{part}: {}", text(&result));
     }
@@ -95,7 +95,7 @@ async fn an_extract_gives_pages_and_names_those_that_failed() {
     );
     assert_eq!(value["failed"], json!([{ "url": "https://fail.example/", "error": "timeout" }]));
     assert_eq!(value["query"], "tea");
-    assert_eq!(value["cost"], json!({ "credits": 0.0, "estimated": false }), "a block of five is not full yet");
+    assert_eq!(value["cost"], json!({ "credits": 0, "estimated": false }), "a block of five is not full yet");
     let shown = without_id(text(&result)).1;
     assert!(shown.contains("[1] Page at a.example — https://a.example/p\n"), "{shown}");
     assert!(
@@ -141,8 +141,8 @@ async fn missing_and_oddly_shaped_members_are_tolerated() {
         let (found, read) = (structured(&found), structured(&read));
         match fault {
             "optional-missing" => {
-                assert_eq!(found["cost"], json!({ "credits": 2.0, "estimated": true }));
-                assert_eq!(read["cost"], json!({ "credits": 2.0, "estimated": true }));
+                assert_eq!(found["cost"], json!({ "credits": 2, "estimated": true }));
+                assert_eq!(read["cost"], json!({ "credits": 2, "estimated": true }));
                 assert_eq!(found["request_id"], Value::Null);
             }
             "numeric-string-time" => assert_eq!(found["response_time"], 1.67),

@@ -138,7 +138,10 @@ mod tests {
             let apart = take_apart(&body);
             let plain: String = apart.chars().filter_map(folded).collect();
             assert!(!plain.contains("untrusted-web"), "{case:?} became {apart:?}");
-            assert!(!plain.contains("/untrusted web") && !plain.contains("<untrusted web"), "{case:?} became {apart:?}");
+            assert!(
+                !plain.contains("/untrusted web") && !plain.contains("<untrusted web"),
+                "{case:?} became {apart:?}"
+            );
             assert!(apart.starts_with("page ") && apart.ends_with("https://evil.example"), "{case:?}: {apart:?}");
         }
     }
