@@ -38,7 +38,8 @@ pub(super) fn read(root: &Shape, file: &Value, environment: &Environment, source
     let mut layer = Layer { values: Value::Object(Map::new()), ..Layer::default() };
     let mut settings = Vec::new();
     for (name, text) in environment.iter() {
-        let Some(key) = name.strip_prefix(PREFIX) else { continue };
+        // The command line's own: where the file is.
+        let Some(key) = name.strip_prefix(PREFIX).filter(|key| *key != "CONFIG") else { continue };
         let segments: Vec<&str> = key.split("__").collect();
         match find(root, Some(file), &segments) {
             Ok(found) => {

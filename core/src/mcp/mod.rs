@@ -148,17 +148,25 @@ impl Endpoint {
         let served = Arc::new(Served { principal, registry, request_id, permit: Mutex::new(permit) });
         head.extensions.insert(Arc::clone(&served));
         let response = self.service.handle(http::Request::from_parts(head, Full::new(body))).await;
-        // A permit that nobody took belongs to a message that the protocol refused.
-        if let Some(unused) = served.take_permit() {
+        // A permit that nobody took belongs to a message that the protocol refused. (Behind a success the handler
+        // may be still to come: a session answers with a stream at once.)
+        if !response.status().is_success()
+            && let Some(unused) = served.take_permit()
+        {
             unused.finish(Ending::Rejected);
         }
         if let Some(place) = admission {
             place.settle(response.headers());
         }
+        let mut response = stream::until(expires_at, worded(response).await);
         if is_delete && let Some(session) = session {
             self.sessions.forget(&session);
+            // The session is gone by now, not merely going to be; some clients complain of rmcp's 202.
+            if response.status() == StatusCode::ACCEPTED {
+                *response.status_mut() = StatusCode::NO_CONTENT;
+            }
         }
-        Answer::Response(stream::until(expires_at, worded(response).await))
+        Answer::Response(response)
     }
 }
 
