@@ -1,4 +1,5 @@
 //! Black-box tests of the toolgate binary, and stand-ins for the systems outside.
 
 pub mod authority;
+pub mod server;
 pub mod tavily;
