@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::print;
 use crate::{
-    host::{CallEnd, Registry, Surroundings},
+    host::{CallEnd, Registry, Surroundings, misfit},
     policy::{Face, Principal, Reason, Request},
     telemetry::{audit::Audit, log},
 };
@@ -127,10 +127,7 @@ async fn call(
     };
     match end {
         CallEnd::Result(result) => show(&result, options.json),
-        CallEnd::InvalidArguments { path, message } => {
-            let place = if path.is_empty() { "the arguments".to_owned() } else { format!("the argument at {path}") };
-            print::failure(&format!("{place} does not fit the tool's schema: {message}"))
-        }
+        CallEnd::InvalidArguments { path, message } => print::failure(&misfit(&path, &message)),
         CallEnd::UnknownTool => print::failure("the plugin does not know the tool"),
     }
 }

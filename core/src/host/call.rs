@@ -45,6 +45,15 @@ pub enum CallEnd {
     UnknownTool,
 }
 
+/// What is said to a caller whose arguments do not fit, whichever face it came through.
+pub fn misfit(path: &str, message: &str) -> String {
+    if path.is_empty() {
+        format!("the arguments do not fit the tool's schema: {message}")
+    } else {
+        format!("the argument at {path} does not fit the tool's schema: {message}")
+    }
+}
+
 impl CallEnd {
     fn ending(&self) -> Ending {
         match self {

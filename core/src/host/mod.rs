@@ -8,6 +8,6 @@ mod call;
 mod load;
 mod registry;
 
-pub use call::{CallEnd, Surroundings};
+pub use call::{CallEnd, Surroundings, misfit};
 pub use load::{LoadError, PluginState};
 pub use registry::{BuildError, Current, Offered, Registry};

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
 use poem::{
-    Body, Endpoint, EndpointExt, IntoResponse, Request, Response, Route,
+    Body, Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route,
     endpoint::BoxEndpoint,
     http::{Method, StatusCode},
 };
@@ -62,7 +62,12 @@ impl App {
     pub(super) fn new(state: Arc<State>) -> Self {
         let doors = Doors::new(&state.config);
         let api = Api::new(Arc::new(Answers::new(Arc::clone(&state))));
-        let mut routes = Route::new().nest_no_strip("/", api.service());
+        // Mounted where its operations are: mounted at the root it would have the front page too.
+        let api = Arc::new(api.service().into_endpoint());
+        let mut routes = Route::new();
+        for prefix in ["/.well-known", "/oauth", "/api", "/healthz", "/readyz"] {
+            routes = routes.nest_no_strip(prefix, Arc::clone(&api));
+        }
         for (name, endpoint) in &state.config.endpoints {
             routes = routes.at(&endpoint.path, McpRoute { state: Arc::clone(&state), endpoint: name.clone() });
         }

@@ -12,7 +12,7 @@ use super::{
     refusal::{self, RequestId, refusal},
 };
 use crate::{
-    host::{CallEnd, Surroundings},
+    host::{CallEnd, Surroundings, misfit},
     policy::{Face, Reason, Request as PolicyRequest},
 };
 
@@ -115,9 +115,7 @@ pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request:
             Response::builder().content_type("application/json").body(body.to_string())
         }
         CallEnd::InvalidArguments { path, message } => {
-            let place = if path.is_empty() { "the arguments".to_owned() } else { format!("the argument at {path}") };
-            let text = format!("{place} does not fit the tool's schema: {message}");
-            refusal(StatusCode::BAD_REQUEST, "invalid_arguments", &text, &request_id)
+            refusal(StatusCode::BAD_REQUEST, "invalid_arguments", &misfit(&path, &message), &request_id)
         }
         CallEnd::UnknownTool => unknown(&request_id),
     }

@@ -20,7 +20,7 @@ use toolgate_plugin::{Progress, ProgressUpdate, ToolResult, TraceContext};
 
 use super::{Served, convert};
 use crate::{
-    host::{CallEnd, Current, Registry, Surroundings},
+    host::{CallEnd, Current, Registry, Surroundings, misfit},
     policy::ToolPolicy,
 };
 
@@ -103,11 +103,7 @@ impl Handler {
         };
         let result = match end {
             CallEnd::Result(result) => result,
-            CallEnd::InvalidArguments { path, message } => {
-                let place =
-                    if path.is_empty() { "the arguments".to_owned() } else { format!("the argument at {path}") };
-                ToolResult::error(format!("{place} does not fit the tool's schema: {message}"))
-            }
+            CallEnd::InvalidArguments { path, message } => ToolResult::error(misfit(&path, &message)),
             CallEnd::UnknownTool => return Err(unknown()),
         };
         let mut wire = convert::result(result);
@@ -206,9 +202,12 @@ impl ServerHandler for Handler {
 
     async fn list_tools(
         &self,
-        _request: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        if request.is_some_and(|request| request.cursor.is_some()) {
+            return Err(ErrorData::invalid_params("unknown cursor; the list comes in one page", None));
+        }
         contained(async {
             let served = served(&context)?;
             let visible: Vec<&str> = served

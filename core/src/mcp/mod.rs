@@ -106,7 +106,7 @@ impl Endpoint {
         if !matches!(head.method, Method::POST | Method::GET | Method::DELETE) {
             return Answer::Response(message::method_not_allowed());
         }
-        if let Err(refused) = self.sessions.owned(&head.headers, &principal.id).await {
+        if let Err(refused) = self.sessions.claim(&mut head.headers, &principal.id) {
             return Answer::Response(refused);
         }
         let registry = self.registry.load();
@@ -148,9 +148,9 @@ impl Endpoint {
         let served = Arc::new(Served { principal, registry, request_id, permit: Mutex::new(permit) });
         head.extensions.insert(Arc::clone(&served));
         let response = self.service.handle(http::Request::from_parts(head, Full::new(body))).await;
-        // A permit that nobody took belongs to a message that the protocol refused. (Behind a success the handler
-        // may be still to come: a session answers with a stream at once.)
-        if !response.status().is_success()
+        // A permit that nobody took belongs to a message that the protocol refused. Within a session the answer
+        // is a stream, and the handler comes for its permit when that is already under way.
+        if !stream::is_stream(&response)
             && let Some(unused) = served.take_permit()
         {
             unused.finish(Ending::Rejected);

@@ -89,12 +89,13 @@ impl Sessions {
 
     /// A request that names a session must come from its owner. Another's session is answered like one that
     /// is gone, so that nobody learns which there are.
-    pub(super) async fn owned(&self, headers: &HeaderMap, principal: &PrincipalId) -> Result<(), Response<Body>> {
-        let Some(id) = id(headers) else { return Ok(()) };
-        // From 2026-07-28 on there are no sessions, and the header means nothing.
+    pub(super) fn claim(&self, headers: &mut HeaderMap, principal: &PrincipalId) -> Result<(), Response<Body>> {
+        // From 2026-07-28 on there are no sessions, and the header means nothing. It goes, for rmcp would read
+        // it on an `initialize` whatever version that names.
         if headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= b"2026-07-28".as_slice()) {
-            return Ok(());
+            headers.remove(HEADER);
         }
+        let Some(id) = id(headers) else { return Ok(()) };
         if lock(&self.table).owners.get(id) == Some(principal) {
             return Ok(());
         }

@@ -15,13 +15,15 @@ use tokio::time::Sleep;
 
 use super::Body;
 
+/// Whether an answer is a stream of events.
+pub(super) fn is_stream(response: &Response<Body>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
 /// The same answer, cut off at `expires_at` if it is a stream of events.
 pub(super) fn until(expires_at: Option<SystemTime>, mut response: Response<Body>) -> Response<Body> {
-    let stream = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    if !stream {
+    if !is_stream(&response) {
         return response;
     }
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
