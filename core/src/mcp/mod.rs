@@ -107,7 +107,7 @@ impl Endpoint {
             return Answer::Response(message::method_not_allowed());
         }
         if let Err(refused) = self.sessions.claim(&mut head.headers, &principal.id) {
-            return Answer::Response(refused);
+            return Answer::Response(refused.response());
         }
         let registry = self.registry.load();
         let mut permit = None;

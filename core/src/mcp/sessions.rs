@@ -37,6 +37,16 @@ pub(super) struct Sessions {
     most_each: usize,
 }
 
+/// The session is gone, or another's.
+pub(super) struct NotYours;
+
+impl NotYours {
+    pub(super) fn response(self) -> Response<Body> {
+        let text = "no such session; open a new one with initialize";
+        message::error(StatusCode::NOT_FOUND, INVALID_REQUEST, text, None)
+    }
+}
+
 /// Whether another session may be opened.
 pub(super) enum Admission {
     Open(Place),
@@ -89,7 +99,7 @@ impl Sessions {
 
     /// A request that names a session must come from its owner. Another's session is answered like one that
     /// is gone, so that nobody learns which there are.
-    pub(super) fn claim(&self, headers: &mut HeaderMap, principal: &PrincipalId) -> Result<(), Response<Body>> {
+    pub(super) fn claim(&self, headers: &mut HeaderMap, principal: &PrincipalId) -> Result<(), NotYours> {
         // From 2026-07-28 on there are no sessions, and the header means nothing. It goes, for rmcp would read
         // it on an `initialize` whatever version that names.
         if headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= b"2026-07-28".as_slice()) {
@@ -99,8 +109,7 @@ impl Sessions {
         if lock(&self.table).owners.get(id) == Some(principal) {
             return Ok(());
         }
-        let text = "no such session; open a new one with initialize";
-        Err(message::error(StatusCode::NOT_FOUND, INVALID_REQUEST, text, None))
+        Err(NotYours)
     }
 
     /// Whether this principal may open another session.
