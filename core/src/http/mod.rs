@@ -9,6 +9,7 @@ mod app;
 mod backend;
 mod document;
 mod doors;
+mod leftover;
 pub mod openapi;
 mod refusal;
 mod rest;
