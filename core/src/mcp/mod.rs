@@ -2,7 +2,7 @@
 //!
 //! One seam: an [`Exchange`] (principal, message in) becomes an [`Answer`] (message or stream out, or a
 //! refusal that the gate words). Behind it rmcp's streamable HTTP service serves both protocol eras with a
-//! hand-written handler ([`handler`]); rmcp's types stay in this module. Host and Origin are checked before,
+//! hand-written handler (`handler`); rmcp's types stay in this module. Host and Origin are checked before,
 //! in `http`.
 
 mod convert;
