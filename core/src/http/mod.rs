@@ -16,4 +16,4 @@ mod rest;
 mod server;
 
 pub use document::openapi_document;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, check_providers};
