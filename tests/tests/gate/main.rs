@@ -6,4 +6,5 @@ mod challenge;
 mod house;
 mod reply;
 
+mod hostile_tokens;
 mod statuses;
