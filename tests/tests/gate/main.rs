@@ -5,6 +5,8 @@
 mod challenge;
 mod house;
 mod reply;
+mod wire;
 
+mod hostile_requests;
 mod hostile_tokens;
 mod statuses;
