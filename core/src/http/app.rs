@@ -108,7 +108,8 @@ impl App {
             && let Err(why) =
                 self.doors.host(request.headers(), request.uri().authority().map(|authority| authority.as_str()))
         {
-            return refusal(StatusCode::FORBIDDEN, "forbidden_host", &why, &request_id);
+            let (status, error) = why.status();
+            return refusal(status, error, &why.to_string(), &request_id);
         }
         if kind == Kind::Guarded
             && let Err(why) = self.doors.origin(request.headers())
@@ -203,7 +204,8 @@ impl Endpoint for McpRoute {
             Ok(principal) => principal,
             Err(challenge) => return Ok(refusal::poem(challenge.response(&request_id))),
         };
-        let body = match rest::body(state, request.take_body()).await {
+        let unread = request.take_body();
+        let body = match rest::body(state, request.headers(), unread).await {
             Ok(body) => body,
             Err(error) => return Ok(error.response(state, &request_id)),
         };

@@ -11,6 +11,7 @@ mod document;
 mod doors;
 mod leftover;
 pub mod openapi;
+mod opening;
 mod refusal;
 mod rest;
 mod server;
