@@ -14,6 +14,7 @@ mod stream;
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ use self::{
 use crate::{
     config,
     host::{Current, Registry},
-    policy::{Ending, Face, Permit, Principal, Refusal, Request},
+    policy::{Ending, EndpointPolicy, Face, Permit, Principal, Refusal, Request},
     telemetry::audit::Audit,
 };
 
@@ -87,7 +88,9 @@ impl Endpoint {
     /// An endpoint that serves the tools of `name`. `stop` ends its sessions and streams.
     pub fn new(name: &str, server: &config::Server, registry: Current, audit: Audit, stop: CancellationToken) -> Self {
         let name: Arc<str> = name.into();
-        let sessions = Sessions::new(server);
+        let longest_call =
+            registry.load().policy().endpoint(&name).map_or(Duration::ZERO, EndpointPolicy::longest_call);
+        let sessions = Sessions::new(server, longest_call);
         let settings = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
@@ -106,8 +109,8 @@ impl Endpoint {
         if !matches!(head.method, Method::POST | Method::GET | Method::DELETE) {
             return Answer::Response(message::method_not_allowed());
         }
-        if let Err(refused) = self.sessions.claim(&mut head.headers, &principal.id) {
-            return Answer::Response(refused);
+        if !self.sessions.claim(&mut head.headers, &principal.id) {
+            return Answer::Response(sessions::gone());
         }
         let registry = self.registry.load();
         let mut permit = None;
@@ -176,6 +179,9 @@ async fn worded(response: Response<Body>) -> Response<Body> {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
         Err(never) => match never {},
     };
+    if sessions::has_ended(status, &text) {
+        return sessions::gone();
+    }
     // What is JSON but no message that rmcp knows is an invalid request, not a wrong media type.
     let status = if status == StatusCode::UNSUPPORTED_MEDIA_TYPE { StatusCode::BAD_REQUEST } else { status };
     let mut worded = message::error(status, message::INVALID_REQUEST, &text, None);
