@@ -82,6 +82,7 @@ pub struct Endpoint {
     service:
         StreamableHttpService<Handler, rmcp::transport::streamable_http_server::session::local::LocalSessionManager>,
     sessions: Sessions,
+    stop: CancellationToken,
 }
 
 impl Endpoint {
@@ -97,10 +98,10 @@ impl Endpoint {
             .with_json_response(true)
             .with_legacy_session_mode(true)
             .with_max_request_body_bytes(usize::try_from(server.max_body.0).unwrap_or(usize::MAX))
-            .with_cancellation_token(stop);
+            .with_cancellation_token(stop.clone());
         let handler = Handler::new(Arc::clone(&name), registry.clone());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions.manager(), settings);
-        Self { name, registry, audit, service, sessions }
+        Self { name, registry, audit, service, sessions, stop }
     }
 
     /// Serve one exchange. Dropping the future is the caller's going away.
@@ -164,12 +165,12 @@ impl Endpoint {
         if is_delete && let Some(session) = session {
             self.sessions.forget(&session);
         }
-        Answer::Response(stream::until(expires_at, worded(response).await))
+        Answer::Response(stream::until(expires_at, worded(response, self.stop.is_cancelled()).await))
     }
 }
 
 /// rmcp's transport errors are plain text without a content type; clients get JSON-RPC instead.
-async fn worded(response: Response<Body>) -> Response<Body> {
+async fn worded(response: Response<Body>, stopping: bool) -> Response<Body> {
     let status = response.status();
     if status.is_success() || response.headers().contains_key(header::CONTENT_TYPE) {
         return response;
@@ -184,7 +185,17 @@ async fn worded(response: Response<Body>) -> Response<Body> {
     }
     // What is JSON but no message that rmcp knows is an invalid request, not a wrong media type.
     let status = if status == StatusCode::UNSUPPORTED_MEDIA_TYPE { StatusCode::BAD_REQUEST } else { status };
-    let mut worded = message::error(status, message::INVALID_REQUEST, &text, None);
+    let mut worded = match status {
+        // A call that outlasts the drain has its handler taken away.
+        _ if status.is_server_error() && stopping => {
+            message::error(StatusCode::SERVICE_UNAVAILABLE, message::INTERNAL_ERROR, "the server is stopping", None)
+        }
+        _ if status.is_server_error() => {
+            tracing::error!(%status, text, "an MCP exchange failed inside");
+            message::error(status, message::INTERNAL_ERROR, "the server failed inside", None)
+        }
+        _ => message::error(status, message::INVALID_REQUEST, &text, None),
+    };
     if let Some(allow) = head.headers.get(header::ALLOW) {
         worded.headers_mut().insert(header::ALLOW, allow.clone());
     }

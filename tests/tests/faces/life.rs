@@ -193,8 +193,8 @@ async fn a_call_that_outlasts_the_drain_is_cut_off() {
     let _held = (upstream.request().await, upstream.request().await);
     let ended = house.server.terminate().await;
     assert_eq!(ended.code(), Some(0));
-    let result = mcp.await.expect("no panic").result();
-    assert_eq!(result["isError"], true, "a last word: {result}");
+    let last = mcp.await.expect("no panic");
+    assert_eq!((last.status, last.rpc_error()), (503, -32603), "a last word: {}", last.body);
     assert!(rest.await.expect("no panic").is_err(), "the connection was closed");
     assert!(ended.stderr.contains("server.drain"), "{}", ended.stderr);
     assert!(ended.audit_text().contains("\"outcome\":\"cancelled\""), "{}", ended.audit_text());
