@@ -14,6 +14,7 @@ use super::Body;
 pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
 pub(super) const INVALID_PARAMS: i32 = -32602;
+pub(super) const INTERNAL_ERROR: i32 = -32603;
 
 /// What a message asks, as far as the policy and the session table care.
 #[derive(Debug)]

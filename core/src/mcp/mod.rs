@@ -14,6 +14,7 @@ mod stream;
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ use self::{
 use crate::{
     config,
     host::{Current, Registry},
-    policy::{Ending, Face, Permit, Principal, Refusal, Request},
+    policy::{Ending, EndpointPolicy, Face, Permit, Principal, Refusal, Request},
     telemetry::audit::Audit,
 };
 
@@ -81,23 +82,26 @@ pub struct Endpoint {
     service:
         StreamableHttpService<Handler, rmcp::transport::streamable_http_server::session::local::LocalSessionManager>,
     sessions: Sessions,
+    stop: CancellationToken,
 }
 
 impl Endpoint {
     /// An endpoint that serves the tools of `name`. `stop` ends its sessions and streams.
     pub fn new(name: &str, server: &config::Server, registry: Current, audit: Audit, stop: CancellationToken) -> Self {
         let name: Arc<str> = name.into();
-        let sessions = Sessions::new(server);
+        let longest_call =
+            registry.load().policy().endpoint(&name).map_or(Duration::ZERO, EndpointPolicy::longest_call);
+        let sessions = Sessions::new(server, longest_call);
         let settings = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
             .with_json_response(true)
             .with_legacy_session_mode(true)
             .with_max_request_body_bytes(usize::try_from(server.max_body.0).unwrap_or(usize::MAX))
-            .with_cancellation_token(stop);
+            .with_cancellation_token(stop.clone());
         let handler = Handler::new(Arc::clone(&name), registry.clone());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions.manager(), settings);
-        Self { name, registry, audit, service, sessions }
+        Self { name, registry, audit, service, sessions, stop }
     }
 
     /// Serve one exchange. Dropping the future is the caller's going away.
@@ -106,8 +110,8 @@ impl Endpoint {
         if !matches!(head.method, Method::POST | Method::GET | Method::DELETE) {
             return Answer::Response(message::method_not_allowed());
         }
-        if let Err(refused) = self.sessions.claim(&mut head.headers, &principal.id) {
-            return Answer::Response(refused.response());
+        if !self.sessions.claim(&mut head.headers, &principal.id) {
+            return Answer::Response(sessions::gone());
         }
         let registry = self.registry.load();
         let mut permit = None;
@@ -158,7 +162,7 @@ impl Endpoint {
         if let Some(place) = admission {
             place.settle(response.headers());
         }
-        let mut response = stream::until(expires_at, worded(response).await);
+        let mut response = stream::until(expires_at, worded(response, self.stop.is_cancelled()).await);
         if is_delete && let Some(session) = session {
             self.sessions.forget(&session);
             // The session is gone by now, not merely going to be; some clients complain of rmcp's 202.
@@ -171,7 +175,7 @@ impl Endpoint {
 }
 
 /// rmcp's transport errors are plain text without a content type; clients get JSON-RPC instead.
-async fn worded(response: Response<Body>) -> Response<Body> {
+async fn worded(response: Response<Body>, stopping: bool) -> Response<Body> {
     let status = response.status();
     if status.is_success() || response.headers().contains_key(header::CONTENT_TYPE) {
         return response;
@@ -181,9 +185,22 @@ async fn worded(response: Response<Body>) -> Response<Body> {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
         Err(never) => match never {},
     };
+    if sessions::has_ended(status, &text) {
+        return sessions::gone();
+    }
     // What is JSON but no message that rmcp knows is an invalid request, not a wrong media type.
     let status = if status == StatusCode::UNSUPPORTED_MEDIA_TYPE { StatusCode::BAD_REQUEST } else { status };
-    let mut worded = message::error(status, message::INVALID_REQUEST, &text, None);
+    let mut worded = match status {
+        // A call that outlasts the drain has its handler taken away.
+        _ if status.is_server_error() && stopping => {
+            message::error(StatusCode::SERVICE_UNAVAILABLE, message::INTERNAL_ERROR, "the server is stopping", None)
+        }
+        _ if status.is_server_error() => {
+            tracing::error!(%status, text, "an MCP exchange failed inside");
+            message::error(status, message::INTERNAL_ERROR, "the server failed inside", None)
+        }
+        _ => message::error(status, message::INVALID_REQUEST, &text, None),
+    };
     if let Some(allow) = head.headers.get(header::ALLOW) {
         worded.headers_mut().insert(header::ALLOW, allow.clone());
     }

@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use http::{HeaderMap, Response, StatusCode};
@@ -18,6 +19,12 @@ use crate::{config, policy::PrincipalId};
 
 const HEADER: &str = "mcp-session-id";
 
+/// How much longer than its longest call a session lives, for the answer to leave.
+const MARGIN: Duration = Duration::from_millis(100);
+
+/// How rmcp words, as an internal error, that a session ended a moment before the request for it came.
+const ENDED: &str = "Session service terminated";
+
 /// The session that a request names.
 pub(super) fn id(headers: &HeaderMap) -> Option<&str> {
     headers.get(HEADER)?.to_str().ok()
@@ -29,22 +36,23 @@ struct Table {
     pending: Vec<PrincipalId>,
 }
 
+/// The answer to who names a session that there is not, or not for them.
+pub(super) fn gone() -> Response<Body> {
+    let text = "no such session; open a new one with initialize";
+    message::error(StatusCode::NOT_FOUND, INVALID_REQUEST, text, None)
+}
+
+/// Whether this error of rmcp's says that the session has ended.
+pub(super) fn has_ended(status: StatusCode, text: &str) -> bool {
+    status == StatusCode::NOT_FOUND || (status == StatusCode::INTERNAL_SERVER_ERROR && text.contains(ENDED))
+}
+
 /// The sessions of one endpoint.
 pub(super) struct Sessions {
     manager: Arc<LocalSessionManager>,
     table: Arc<Mutex<Table>>,
     most: usize,
     most_each: usize,
-}
-
-/// The session is gone, or another's.
-pub(super) struct NotYours;
-
-impl NotYours {
-    pub(super) fn response(self) -> Response<Body> {
-        let text = "no such session; open a new one with initialize";
-        message::error(StatusCode::NOT_FOUND, INVALID_REQUEST, text, None)
-    }
 }
 
 /// Whether another session may be opened.
@@ -82,9 +90,11 @@ fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 }
 
 impl Sessions {
-    pub(super) fn new(server: &config::Server) -> Self {
+    /// Sessions of an endpoint whose calls take at most `longest_call`.
+    pub(super) fn new(server: &config::Server, longest_call: Duration) -> Self {
         let mut manager = LocalSessionManager::default();
-        manager.session_config.keep_alive = Some(server.session_idle.0);
+        // rmcp counts a session as idle while a call in it runs, and would end both.
+        manager.session_config.keep_alive = Some(server.session_idle.0.max(longest_call + MARGIN));
         Self {
             manager: Arc::new(manager),
             table: Arc::default(),
@@ -99,17 +109,13 @@ impl Sessions {
 
     /// A request that names a session must come from its owner. Another's session is answered like one that
     /// is gone, so that nobody learns which there are.
-    pub(super) fn claim(&self, headers: &mut HeaderMap, principal: &PrincipalId) -> Result<(), NotYours> {
+    pub(super) fn claim(&self, headers: &mut HeaderMap, principal: &PrincipalId) -> bool {
         // From 2026-07-28 on there are no sessions, and the header means nothing. It goes, for rmcp would read
         // it on an `initialize` whatever version that names.
         if headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= b"2026-07-28".as_slice()) {
             headers.remove(HEADER);
         }
-        let Some(id) = id(headers) else { return Ok(()) };
-        if lock(&self.table).owners.get(id) == Some(principal) {
-            return Ok(());
-        }
-        Err(NotYours)
+        id(headers).is_none_or(|id| lock(&self.table).owners.get(id) == Some(principal))
     }
 
     /// Whether this principal may open another session.

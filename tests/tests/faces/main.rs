@@ -1,0 +1,17 @@
+//! What callers meet: MCP of both eras, the REST face, the documents, the commands. Against the real binary.
+//!
+//! Each test has a server of its own; none needs the internet.
+
+mod commands;
+mod documents;
+mod house;
+#[cfg(unix)]
+mod life;
+mod limits;
+mod quickstart;
+mod rest;
+mod sessions;
+mod stateless;
+mod streams;
+mod trail;
+mod visibility;
