@@ -141,7 +141,7 @@ impl House {
     pub(crate) async fn token(&self, scope: &str) -> String {
         match self.provider {
             Provider::None => "anything".to_owned(),
-            Provider::Dev => dev_token(&self.server, scope).await,
+            Provider::Dev => register_machine(&self.server).await.token(&self.server, scope).await,
             Provider::Scalekit => self.authority().token(&json!([RESOURCE, RESOURCE_ID]), &json!({ "scope": scope })),
             Provider::OAuth => self.authority().token(&json!(RESOURCE), &json!({ "scope": scope })),
             Provider::Introspection => {
@@ -169,24 +169,38 @@ impl House {
     }
 }
 
-/// A token of the development authorization server, for a machine.
-pub(crate) async fn dev_token(server: &Server, scope: &str) -> String {
-    let base = format!("{}/dev/auth", server.url());
+/// A client of the development authorization server that signs in for itself.
+pub(crate) struct Machine {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+/// Register one.
+pub(crate) async fn register_machine(server: &Server) -> Machine {
     let registration = json!({
         "client_name": "a machine", "grant_types": ["client_credentials"], "response_types": [],
         "token_endpoint_auth_method": "client_secret_post",
     });
-    let request = client().post(format!("{base}/register")).json(&registration);
+    let request = client().post(format!("{}/dev/auth/register", server.url())).json(&registration);
     let registered = Reply::of(request.send().await.expect("a registration")).await.json();
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", registered["client_id"].as_str().expect("a client id")),
-        ("client_secret", registered["client_secret"].as_str().expect("a client secret")),
-        ("scope", scope),
-        ("resource", &format!("{}{PATH}", server.public_url())),
-    ];
-    let issued = Reply::of(client().post(format!("{base}/token")).form(&form).send().await.expect("a token")).await;
-    issued.json()["access_token"].as_str().unwrap_or_else(|| panic!("no token in {issued:?}")).to_owned()
+    let text = |name: &str| registered[name].as_str().expect("an id and a secret").to_owned();
+    Machine { id: text("client_id"), secret: text("client_secret") }
+}
+
+impl Machine {
+    /// A token with this scope.
+    pub(crate) async fn token(&self, server: &Server, scope: &str) -> String {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.id),
+            ("client_secret", &self.secret),
+            ("scope", scope),
+            ("resource", &format!("{}{PATH}", server.public_url())),
+        ];
+        let request = client().post(format!("{}/dev/auth/token", server.url())).form(&form);
+        let issued = Reply::of(request.send().await.expect("a token")).await;
+        issued.json()["access_token"].as_str().unwrap_or_else(|| panic!("no token in {issued:?}")).to_owned()
+    }
 }
 
 /// Through which face a tool is called.

@@ -9,4 +9,5 @@ mod wire;
 
 mod hostile_requests;
 mod hostile_tokens;
+mod outages;
 mod statuses;
