@@ -43,6 +43,9 @@ pub const KEY: &str = "tvly-stand-in";
 /// … except this one.
 pub const UNKNOWN_KEY: &str = "tvly-unknown";
 
+/// How many requests are remembered: what was seen holds its read buffer, and a bench sends millions.
+const REMEMBERED: usize = 256;
+
 /// How the stand-in runs.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -90,7 +93,7 @@ struct State {
     then: Act,
     latency: Duration,
     enforce_rates: bool,
-    seen: Vec<Seen>,
+    seen: VecDeque<Seen>,
     accounts: HashMap<String, Account>,
 }
 
@@ -118,7 +121,7 @@ impl StandIn {
             then: script.then,
             latency: options.latency,
             enforce_rates: options.enforce_rates,
-            seen: Vec::new(),
+            seen: VecDeque::new(),
             accounts: HashMap::new(),
         }));
         let server = tokio::spawn(serve(listener, Arc::clone(&state)));
@@ -147,9 +150,18 @@ impl StandIn {
         self.play(faults::named(fault).unwrap_or_else(|| panic!("there is no fault {fault:?}")));
     }
 
-    /// The requests since the last call.
+    /// The requests since the last call, the latest 256 of them.
     pub fn take_seen(&self) -> Vec<Seen> {
-        std::mem::take(&mut lock(&self.state).seen)
+        std::mem::take(&mut lock(&self.state).seen).into()
+    }
+}
+
+impl StandIn {
+    /// Stop, and return when the port is closed.
+    pub async fn stop(mut self) {
+        self.server.abort();
+        // Cancelled, as asked.
+        let _ = (&mut self.server).await;
     }
 }
 
@@ -225,7 +237,10 @@ async fn respond(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result
         let seen = Seen { path, headers: parts.headers, body, at: Instant::now() };
         let act = state.next.pop_front().unwrap_or_else(|| state.then.clone());
         let served = state.serve(parts.method.as_str(), &seen);
-        state.seen.push(seen);
+        if state.seen.len() == REMEMBERED {
+            state.seen.pop_front();
+        }
+        state.seen.push_back(seen);
         (act, state.latency, served)
     };
     if !latency.is_zero() {

@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     diagnostic::{Diagnostic, suggestion},
     shape::{Format, Kind, Shape},
-    source::{Source, dotted, quoted_key},
+    source::{Source, presentable, quoted_key},
     units::{Duration, Rate, Scope, Size},
 };
 
@@ -77,23 +77,8 @@ impl Checker<'_> {
             Kind::Text(format) => match value {
                 Value::String(text) => self.text(text, *format, shape, path),
                 value => {
-                    let secret = *format == Format::Secret;
-                    let help = match value {
-                        Value::Number(number) if *format == Format::Plain => {
-                            format!("write it in quotes: \"{number}\"")
-                        }
-                        Value::Number(number) if *format == Format::Duration => {
-                            format!("write it with its unit: \"{number}s\"")
-                        }
-                        Value::Number(number) if *format == Format::Size => {
-                            format!("write it with its unit: \"{number} B\"")
-                        }
-                        _ => shape
-                            .example
-                            .as_ref()
-                            .map_or("write text in quotes".into(), |example| format!("write {example}")),
-                    };
-                    self.wrong_type(value, "text", help, secret, path);
+                    let help = text_help(value, *format, shape);
+                    self.wrong_type(value, "text", help, *format == Format::Secret, path);
                 }
             },
             Kind::Choice(choices) => self.choice(value, choices, path),
@@ -151,7 +136,7 @@ impl Checker<'_> {
                 }
             }
             Value::String(text) => {
-                let help = format!("write [{text:?}]");
+                let help = format!("write [{:?}]", presentable(text));
                 self.wrong_type(value, "a list", help, false, path);
             }
             value => {
@@ -167,7 +152,7 @@ impl Checker<'_> {
         let mut help = suggestion(key, &known);
         let parents = &path[..path.len().saturating_sub(1)];
         if known.contains(&"settings") && !help.starts_with("did you mean") {
-            help = format!("{help}; the plugin's own settings go below [{}.settings]", dotted(&refs(parents)));
+            help = format!("{help}; the plugin's own settings go below [{}.settings]", header(parents));
         }
         self.findings.push(self.source.key_error(&refs(path), format!("unknown key {:?}", key), help));
     }
@@ -254,7 +239,7 @@ impl Checker<'_> {
             (Value::String(_), _) if secret => "text".into(),
             (Value::Bool(flag), _) => flag.to_string(),
             (Value::Number(number), _) => format!("the number {number}"),
-            (Value::String(text), _) => format!("the text {text:?}"),
+            (Value::String(text), _) => format!("the text {:?}", presentable(text)),
             (Value::Array(_), _) => "a list".into(),
             (Value::Object(_), _) => "a table".into(),
         };
@@ -272,6 +257,16 @@ pub(super) fn flag(text: &str) -> Option<bool> {
     }
 }
 
+/// What to write where text belongs and something else stands.
+fn text_help(value: &Value, format: Format, shape: &Shape) -> String {
+    match (value, format) {
+        (Value::Number(number), Format::Plain) => format!("write it in quotes: \"{number}\""),
+        (Value::Number(number), Format::Duration) => format!("write it with its unit: \"{number}s\""),
+        (Value::Number(number), Format::Size) => format!("write it with its unit: \"{number} B\""),
+        _ => shape.example.as_ref().map_or("write text in quotes".into(), |example| format!("write {example}")),
+    }
+}
+
 fn refs(path: &[String]) -> Vec<&str> {
     path.iter().map(String::as_str).collect()
 }
@@ -285,6 +280,10 @@ fn quoted_list(words: &[&str]) -> String {
 }
 
 fn section_help(path: &[String]) -> String {
-    let header: Vec<String> = path.iter().map(|segment| quoted_key(segment)).collect();
-    format!("write it as a section, [{}], with keys of its own", header.join("."))
+    format!("write it as a section, [{}], with keys of its own", header(path))
+}
+
+/// A path as a section's header has it.
+fn header(path: &[String]) -> String {
+    path.iter().map(|segment| quoted_key(segment)).collect::<Vec<_>>().join(".")
 }

@@ -103,12 +103,21 @@ impl fmt::Display for Diagnostic {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&self.message)?;
+        one_line(&self.message, f)?;
         match &self.help {
-            Some(help) => write!(f, "; {help}"),
+            Some(help) => {
+                f.write_str("; ")?;
+                one_line(help, f)
+            }
             None => Ok(()),
         }
     }
+}
+
+/// Values may hold line breaks and escape sequences; a finding is one line, and no terminal obeys it.
+fn one_line(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write;
+    text.chars().try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
 }
 
 /// All findings of a configuration that does not load; never empty.

@@ -79,9 +79,10 @@ impl Environment {
                 return Err(Diagnostic::file_error(path, message, "make it readable, or take it away").into());
             }
         };
+        let text = text.trim_start_matches('\u{feff}');
         let mut variables = BTreeMap::new();
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
-            let (name, value) = entry.map_err(|error| Diagnostics::from(malformed(path, &text, &error)))?;
+            let (name, value) = entry.map_err(|error| Diagnostics::from(malformed(path, text, &error)))?;
             variables.insert(name, Variable { value, from_file: true });
         }
         variables.extend(self.variables.clone());

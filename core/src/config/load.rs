@@ -115,8 +115,11 @@ fn prune(values: &mut Value, environment: &Environment, folder: &Path, source: &
     }
     let mut checker = Checker { source, findings: Vec::new(), skip: &[] };
     let Some(auth) = values.get_mut("auth").and_then(Value::as_object_mut) else { return Vec::new() };
-    for section in [ProviderKind::Scalekit, ProviderKind::Oauth].map(|kind| kind.to_string()) {
-        if used.contains(&section) {
+    for kind in [ProviderKind::Dev, ProviderKind::Scalekit, ProviderKind::Oauth] {
+        let section = kind.to_string();
+        // `auth.dev.allow_public` is about `none` as well.
+        let open = kind == ProviderKind::Dev && used.contains(&ProviderKind::None.to_string());
+        if open || used.contains(&section) {
             continue;
         }
         if let Some(unused) = auth.shift_remove(&section)

@@ -1,6 +1,6 @@
 //! The typed configuration, and how it is loaded.
 //!
-//! Owns the shape of `config.toml` ([`sections`], [`units`]), its loading ([`load`]) and what is said about a
+//! Owns the shape of `config.toml` (`sections`, `units`), its loading ([`load`]) and what is said about a
 //! wrong one ([`Diagnostic`]). Knows nothing of plugins' own settings beyond that they are JSON, and imports
 //! nothing above itself.
 //!

@@ -52,17 +52,25 @@ impl ProviderConfig {
         match (self, other) {
             (Self::Dev, Self::Dev) => true,
             (Self::Scalekit(one), Self::Scalekit(other)) => one.environment() == other.environment(),
-            (Self::OAuth(one), Self::OAuth(other)) => one.issuer == other.issuer,
+            (Self::OAuth(one), Self::OAuth(other)) => bare(&one.issuer) == bare(&other.issuer),
+            // Scalekit's issuers are the environment and paths below it.
+            (Self::Scalekit(one), Self::OAuth(other)) | (Self::OAuth(other), Self::Scalekit(one)) => {
+                let below = other.issuer.strip_prefix(one.environment());
+                below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
             _ => false,
         }
     }
 }
 
+fn bare(issuer: &str) -> &str {
+    issuer.strip_suffix('/').unwrap_or(issuer)
+}
+
 impl ScalekitSection {
     /// The environment's URL without a trailing slash, as Scalekit's issuers begin.
     pub fn environment(&self) -> &str {
-        let url = self.environment_url.as_str();
-        url.strip_suffix('/').unwrap_or(url)
+        bare(self.environment_url.as_str())
     }
 }
 

@@ -349,11 +349,12 @@ pub enum Builtin {
     Echo,
 }
 
-/// A plugin's own settings: JSON that the plugin checks. May hold secrets, so `Debug` shows the keys alone.
+/// A plugin's own settings, which the plugin checks.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Settings(pub serde_json::Map<String, Value>);
 
+// They may hold secrets, so the keys alone are shown.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::sections::Config;
+use super::{sections::Config, source::quoted_key};
 
 /// What a place in the configuration may hold.
 #[derive(Debug, Clone)]
@@ -103,6 +103,30 @@ impl Shape {
         })
     }
 
+    /// A path as a person writes it: `scopes."notes:read".implies[0]`.
+    pub(super) fn dotted(&self, path: &[&str]) -> String {
+        let mut text = String::new();
+        let mut shape = Some(self);
+        for segment in path {
+            let digits = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+            let (index, next) = match shape.map(|shape| &shape.kind) {
+                Some(Kind::List(element)) => (true, Some(&**element)),
+                Some(Kind::Map { entry, .. }) => (false, Some(&**entry)),
+                Some(Kind::Table { keys, .. }) => {
+                    (false, keys.iter().find(|(known, _)| known == segment).map(|(_, shape)| shape))
+                }
+                _ => (digits, None),
+            };
+            shape = next;
+            match index {
+                true => text.extend(["[", segment, "]"]),
+                false if text.is_empty() => text.push_str(&quoted_key(segment)),
+                false => text.extend([".", &quoted_key(segment)]),
+            }
+        }
+        text
+    }
+
     fn object(schema: &Value, definitions: &Map<String, Value>) -> Kind {
         if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
             let keys = properties.iter().map(|(key, value)| (key.clone(), Self::read(value, definitions))).collect();
@@ -191,6 +215,14 @@ fn for_editors(schema: &mut Value) {
                         members.entry(key).or_insert(value);
                     });
                 }
+            }
+            if let Some(Value::Array(options)) = members.get_mut("oneOf")
+                && options.iter().all(|option| option.get("const").is_some())
+            {
+                options.push(
+                    json!({ "description": "A reference, such as `${NAME}`.", "type": "string", "pattern": r"\$\{" }),
+                );
+                return;
             }
             members.values_mut().for_each(for_editors);
         }

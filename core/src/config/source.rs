@@ -14,7 +14,13 @@ use std::{
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike};
 
-use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::{
+    diagnostic::{Diagnostic, Diagnostics, Severity},
+    shape,
+};
+
+/// How many characters of a value a finding shows.
+const MOST_SHOWN: usize = 120;
 
 /// The sources of a loaded configuration, kept so that later stages (plugins' settings, the mapping of
 /// tools, policy) can point at the line they mean.
@@ -54,7 +60,8 @@ impl Source {
     /// An error about the value at `path` (array elements by their number).
     ///
     /// With `found`, the message reads on after the value: `"x" is not a size`. If the value came through a
-    /// reference, the reference is shown in its place.
+    /// reference, the reference is shown in its place; a plugin's own setting is never shown, since it may be a
+    /// secret.
     pub fn error(
         &self,
         path: &[&str],
@@ -87,15 +94,19 @@ impl Source {
         let owned = owned(path);
         let message = match found {
             Some(found) => {
-                let shown = self.reference(&owned).map_or_else(|| without_userinfo(&found), str::to_owned);
-                format!("\"{shown}\" {message}")
+                let shown = match self.reference(&owned) {
+                    Some(reference) => format!("\"{reference}\""),
+                    None if is_private(path) => "the value".to_owned(),
+                    None => format!("\"{}\"", presentable(&found)),
+                };
+                format!("{shown} {message}")
             }
             None => message,
         };
         let diagnostic = Diagnostic {
             severity,
             variable: self.variable(&owned).map(str::to_owned),
-            key: dotted(path),
+            key: shape::ROOT.dotted(path),
             ..Diagnostic::file_error(&self.path, message, help)
         };
         match self.span(path) {
@@ -123,7 +134,7 @@ impl Source {
     ) -> Diagnostic {
         Diagnostic {
             variable: Some(variable.to_owned()),
-            key: dotted(path),
+            key: shape::ROOT.dotted(path),
             ..Diagnostic::file_error(&self.path, message, help)
         }
     }
@@ -209,23 +220,18 @@ fn child<'a>(item: &'a Item, segment: &str) -> Option<Child<'a>> {
     item.as_array_of_tables()?.get(index).map(Child::Section)
 }
 
-/// A path as a person writes it: `scopes."notes:read".implies[0]`.
-pub(super) fn dotted(path: &[&str]) -> String {
-    let mut text = String::new();
-    for segment in path {
-        let index = !text.is_empty() && !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
-        if index {
-            text.push('[');
-            text.push_str(segment);
-            text.push(']');
-            continue;
-        }
-        if !text.is_empty() {
-            text.push('.');
-        }
-        text.push_str(&quoted_key(segment));
+/// Whether the value at a path may be a secret.
+fn is_private(path: &[&str]) -> bool {
+    matches!(path, ["plugins", _, "settings", ..]) || path.last() == Some(&"client_secret")
+}
+
+/// A value as a finding shows it: without a URL's password, and not at any length.
+pub(super) fn presentable(text: &str) -> String {
+    let text = without_userinfo(text);
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
     }
-    text
 }
 
 /// A key as TOML wants it: bare if it can be.

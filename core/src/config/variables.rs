@@ -6,9 +6,10 @@
 use serde_json::{Map, Value};
 
 use super::{
+    check::flag,
     diagnostic::{Diagnostic, Severity, nearest},
     environment::Environment,
-    shape::{Kind, Shape},
+    shape::{Format, Kind, Shape},
     source::{Source, owned, value_to_json},
 };
 
@@ -37,13 +38,20 @@ pub(super) fn read(root: &Shape, file: &Value, environment: &Environment, source
     let mut layer = Layer { values: Value::Object(Map::new()), ..Layer::default() };
     let mut settings = Vec::new();
     for (name, text) in environment.iter() {
-        let Some(key) = name.strip_prefix(PREFIX) else { continue };
+        // The command line's own: where the file is.
+        let Some(key) = name.strip_prefix(PREFIX).filter(|key| *key != "CONFIG") else { continue };
         let segments: Vec<&str> = key.split("__").collect();
         match find(root, Some(file), &segments) {
             Ok(found) => {
                 settings.push(Setting { name, text, path: found.path, shape: found.shape, creates: found.creates })
             }
-            Err(near) => layer.warnings.push(unknown(source, &environment.shown(name), near)),
+            Err(Lost::Unknown(near)) => layer.warnings.push(unknown(source, &environment.shown(name), near)),
+            Err(Lost::Ambiguous(one, other)) => layer.errors.push(source.variable_error(
+                &environment.shown(name),
+                &[],
+                format!("this name fits both \"{one}\" and \"{other}\""),
+                "rename one of the two, or write the setting into the file",
+            )),
         }
     }
     for setting in &settings {
@@ -94,45 +102,57 @@ struct Found<'a> {
     creates: Option<(usize, &'a [String])>,
 }
 
-/// The key that a variable means; otherwise, the nearest variable that means one.
-fn find<'a>(root: &'a Shape, file: Option<&Value>, segments: &[&str]) -> Result<Found<'a>, Option<String>> {
+/// Why a variable's name means no key.
+enum Lost {
+    /// There is none of this name; perhaps this variable was meant.
+    Unknown(Option<String>),
+    /// Two keys are spelled alike.
+    Ambiguous(String, String),
+}
+
+/// The key that a variable means.
+fn find<'a>(root: &'a Shape, file: Option<&Value>, segments: &[&str]) -> Result<Found<'a>, Lost> {
     let mut found = Found { path: Vec::new(), shape: root, creates: None };
     let mut value = file;
     for (depth, segment) in segments.iter().enumerate() {
-        let same = |key: &str| spelled(key).eq_ignore_ascii_case(segment);
+        let existing: Vec<&str> =
+            value.and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str).collect();
+        let mut alike = existing.iter().filter(|key| spelled(key).eq_ignore_ascii_case(segment));
+        let present = match (alike.next(), alike.next()) {
+            (Some(one), Some(other)) => return Err(Lost::Ambiguous((*one).to_owned(), (*other).to_owned())),
+            (one, _) => one.copied(),
+        };
+        let lowercase = segment.to_ascii_lowercase();
         let next = match &found.shape.kind {
             _ if segment.is_empty() => None,
-            Kind::Table { keys, .. } => keys.iter().find(|(key, _)| same(key)).map(|(key, shape)| (key.clone(), shape)),
-            Kind::Map { entry, scopes } => {
-                let existing = value.and_then(Value::as_object).and_then(|map| map.keys().find(|key| same(key)));
-                match (existing, &entry.kind) {
-                    (Some(key), _) => Some((key.clone(), &**entry)),
-                    (None, _) if *scopes => None,
-                    (None, Kind::Table { required, .. }) if !required.is_empty() => {
-                        found.creates = Some((depth + 1, required));
-                        Some((segment.to_ascii_lowercase().replace('_', "-"), &**entry))
-                    }
-                    (None, _) => Some((segment.to_ascii_lowercase(), &**entry)),
+            Kind::Table { keys, .. } => {
+                keys.iter().find(|(key, _)| *key == lowercase).map(|(key, shape)| (key.clone(), shape))
+            }
+            Kind::Map { entry, scopes } => match (present, &entry.kind) {
+                (Some(key), _) => Some((key.to_owned(), &**entry)),
+                (None, _) if *scopes => None,
+                (None, Kind::Table { required, .. }) if !required.is_empty() => {
+                    found.creates = Some((depth + 1, required));
+                    Some((lowercase.replace('_', "-"), &**entry))
                 }
-            }
+                (None, _) => Some((lowercase, &**entry)),
+            },
             // Inside a plugin's own settings, which only the plugin knows.
-            Kind::Anything => {
-                let existing = value.and_then(Value::as_object).and_then(|map| map.keys().find(|key| same(key)));
-                Some((existing.cloned().unwrap_or_else(|| segment.to_ascii_lowercase()), found.shape))
-            }
+            Kind::Anything => Some((present.map_or(lowercase, str::to_owned), found.shape)),
             _ => None,
         };
         let Some((key, shape)) = next else {
             let known: Vec<String> = match &found.shape.kind {
                 Kind::Table { keys, .. } => keys.iter().map(|(key, _)| spelled(key)).collect(),
-                _ => value.and_then(Value::as_object).into_iter().flat_map(Map::keys).map(|key| spelled(key)).collect(),
+                Kind::Map { .. } => existing.into_iter().map(spelled).collect(),
+                _ => Vec::new(),
             };
             let near = nearest(segment, known.iter().map(String::as_str));
-            return Err(near.map(|near| {
-                let before: String = segments[..depth].iter().map(|segment| format!("{segment}__")).collect();
-                let after: String = segments[depth + 1..].iter().map(|segment| format!("__{segment}")).collect();
-                format!("{PREFIX}{before}{near}{after}")
-            }));
+            return Err(Lost::Unknown(near.map(|near| {
+                let mut segments = segments.to_vec();
+                segments[depth] = near;
+                format!("{PREFIX}{}", segments.join("__"))
+            })));
         };
         value = value.and_then(|value| value.get(&key));
         found.path.push(key);
@@ -157,7 +177,7 @@ enum Typed {
 fn typed(text: &str, shape: &Shape, existing: Option<&Value>) -> Typed {
     match &shape.kind {
         Kind::Text(_) | Kind::Choice(_) | Kind::Integer { .. } | Kind::Flag => match text {
-            "" if !matches!(shape.kind, Kind::Text(super::shape::Format::Plain)) && !shape.optional => Typed::Absent,
+            "" if !matches!(shape.kind, Kind::Text(Format::Plain)) && !shape.optional => Typed::Absent,
             text => Typed::Value(Value::String(text.to_owned())),
         },
         Kind::List(_) => list(text),
@@ -302,9 +322,11 @@ pub(super) fn original(values: &mut Value, environment: &Environment, source: &m
 /// The one endpoint, or the one marked `default = true`.
 fn default_endpoint(values: &Value) -> Option<String> {
     let endpoints = values.get("endpoints")?.as_object()?;
-    let marked = endpoints.iter().find(|(_, endpoint)| {
-        matches!(endpoint.get("default"), Some(Value::Bool(true)))
-            || endpoint.get("default").and_then(Value::as_str) == Some("true")
+    // A flag that came from a variable is still text here.
+    let marked = endpoints.iter().find(|(_, endpoint)| match endpoint.get("default") {
+        Some(Value::Bool(default)) => *default,
+        Some(Value::String(text)) => flag(text) == Some(true),
+        _ => false,
     });
     match marked {
         Some((name, _)) => Some(name.clone()),

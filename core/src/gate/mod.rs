@@ -1,5 +1,5 @@
-//! The protected resource: reads the credential ([`credential`]), makes a principal, writes challenges
-//! ([`challenge`]), and tells where to get a token (RFC 9728, [`resource`]).
+//! The protected resource: reads the credential (`credential`), makes a principal, writes challenges
+//! (`challenge`), and tells where to get a token (RFC 9728, `resource`).
 //!
 //! The token goes no further than here and `tokens`. Knows the rules only as far as a challenge names scopes.
 

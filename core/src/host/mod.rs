@@ -1,5 +1,5 @@
-//! The plugins: what is loaded ([`load`]), the immutable snapshot that serves ([`registry`]), and calling a
-//! tool under its permit ([`call`]).
+//! The plugins: what is loaded (`load`), the immutable snapshot that serves (`registry`), and calling a
+//! tool under its permit (`call`).
 //!
 //! Takes nothing without a [`crate::policy::Permit`]. Knows neither HTTP nor the MCP wire.
 

@@ -6,6 +6,9 @@
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::TryStreamExt;
+use http::{HeaderValue, header};
+use http_body_util::BodyExt;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -19,6 +22,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+
+use super::leftover::Leftover;
 
 /// Largest request head, in bytes; a larger one is answered 431.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -123,8 +128,29 @@ fn connect<E: Endpoint + 'static>(
     let remote = RemoteAddr(remote.into());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let app = Arc::clone(&app);
-        let request = (request, local.clone(), remote.clone(), http::uri::Scheme::HTTP).into();
-        async move { Ok::<_, Infallible>(app.get_response(request).await.into()) as Result<hyper::Response<_>, _> }
+        let (local, remote) = (local.clone(), remote.clone());
+        async move { Ok::<_, Infallible>(answer(app, request, local, remote).await) }
     });
     Ok(builder.serve_connection(TokioIo::new(stream), service).into_owned())
+}
+
+async fn answer<E: Endpoint>(
+    app: Arc<E>,
+    request: hyper::Request<Incoming>,
+    local: LocalAddr,
+    remote: RemoteAddr,
+) -> hyper::Response<impl hyper::body::Body<Data = bytes::Bytes, Error = std::io::Error>> {
+    let (head, body) = request.into_parts();
+    // Who waits for leave to send a body gets none for one that is refused (RFC 9110 section 10.1.1).
+    let waits = head.headers.contains_key(header::EXPECT);
+    let is_http1 = head.version < http::Version::HTTP_2;
+    let body = Leftover::new(body);
+    let unread = body.clone();
+    let head = (head, local, remote, http::uri::Scheme::HTTP).into();
+    let body = poem::Body::from_bytes_stream(body.into_data_stream().map_err(std::io::Error::other));
+    let mut response: hyper::Response<_> = app.get_response(poem::Request::from_parts(head, body)).await.into();
+    if is_http1 && (waits && !hyper::body::Body::is_end_stream(&unread) || !waits && !unread.finished().await) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }

@@ -1,6 +1,6 @@
-//! HTTP: our accept loop ([`accept`]), the poem app and its route table ([`app`]), who may knock at all
-//! ([`doors`]), the REST face of the tools ([`rest`]), the OpenAPI document and its page ([`openapi`]), and
-//! the server put together ([`server`]).
+//! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), who may knock at all
+//! (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]), and
+//! the server put together (`server`).
 //!
 //! Asks the gate who calls and the policy whether they may; decides neither.
 
@@ -9,6 +9,7 @@ mod app;
 mod backend;
 mod document;
 mod doors;
+mod leftover;
 pub mod openapi;
 mod refusal;
 mod rest;

@@ -247,9 +247,13 @@ impl ServerHandler for Handler {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if matches!(request.method.as_str(), "initialize" | "tools/call" | "tools/list" | "server/discover" | "ping") {
+        let method = request.method.as_str();
+        // The 2026-07-28 revision has neither sessions nor pings.
+        let known = matches!(method, "tools/call" | "tools/list" | "server/discover")
+            || !is_stateless(&context) && matches!(method, "initialize" | "ping");
+        if known {
             let text = format!("the params of {} do not fit", request.method);
             return Err(ErrorData::invalid_params(text, None));
         }

@@ -2,7 +2,7 @@
 //!
 //! One seam: an [`Exchange`] (principal, message in) becomes an [`Answer`] (message or stream out, or a
 //! refusal that the gate words). Behind it rmcp's streamable HTTP service serves both protocol eras with a
-//! hand-written handler ([`handler`]); rmcp's types stay in this module. Host and Origin are checked before,
+//! hand-written handler (`handler`); rmcp's types stay in this module. Host and Origin are checked before,
 //! in `http`.
 
 mod convert;
@@ -162,10 +162,15 @@ impl Endpoint {
         if let Some(place) = admission {
             place.settle(response.headers());
         }
+        let mut response = stream::until(expires_at, worded(response, self.stop.is_cancelled()).await);
         if is_delete && let Some(session) = session {
             self.sessions.forget(&session);
+            // The session is gone by now, not merely going to be; some clients complain of rmcp's 202.
+            if response.status() == StatusCode::ACCEPTED {
+                *response.status_mut() = StatusCode::NO_CONTENT;
+            }
         }
-        Answer::Response(stream::until(expires_at, worded(response, self.stop.is_cancelled()).await))
+        Answer::Response(response)
     }
 }
 

@@ -101,7 +101,8 @@ impl Keyring {
     pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<Current>, Keyless> {
         let now = self.clock.steady();
         let Some(current) = self.current.load_full() else {
-            if let Some(flight) = self.depart(now) {
+            let flight = self.depart(&mut self.schedule(), now);
+            if let Some(flight) = flight {
                 flight.await;
             }
             return self.current.load_full().ok_or_else(|| self.keyless());
@@ -110,8 +111,11 @@ impl Keyring {
         if age < FRESH {
             return Ok(current);
         }
-        let failing = self.schedule().failures > 0;
-        match self.depart(now) {
+        let (flight, failing) = {
+            let mut schedule = self.schedule();
+            (self.depart(&mut schedule, now), schedule.failures > 0)
+        };
+        match flight {
             Some(flight) if age > 2 * FRESH && !failing => {
                 flight.await;
                 Ok(self.current.load_full().unwrap_or(current))
@@ -133,23 +137,19 @@ impl Keyring {
             let mut schedule = self.schedule();
             let asked_lately =
                 schedule.unknown_key_asked.is_some_and(|at| now.saturating_duration_since(at) < UNKNOWN_KEY_PAUSE);
-            match &schedule.in_flight {
-                Some(flight) => Some(flight.clone()),
-                None if asked_lately => None,
-                None => {
-                    schedule.unknown_key_asked = Some(now);
-                    drop(schedule);
-                    self.depart(now)
-                }
+            if asked_lately && schedule.in_flight.is_none() {
+                return None;
             }
+            let flight = self.depart(&mut schedule, now)?;
+            schedule.unknown_key_asked = Some(now);
+            flight
         };
-        flight?.await;
+        flight.await;
         newer()
     }
 
     /// The fetch under way, or a new one, or none so soon after a failure.
-    fn depart(self: &Arc<Self>, now: Instant) -> Option<Flight> {
-        let mut schedule = self.schedule();
+    fn depart(self: &Arc<Self>, schedule: &mut Schedule, now: Instant) -> Option<Flight> {
         if let Some(flight) = &schedule.in_flight {
             return Some(flight.clone());
         }

@@ -19,7 +19,7 @@ use url::Url;
 use super::{
     clock::Clock,
     profile::Documents,
-    provider::{Answer, ProviderClient, Unreachable, is_loopback, may_be_asked},
+    provider::{Answer, ProviderClient, Unreachable, may_lead_to},
 };
 
 /// How long a document is served without looking again.
@@ -174,7 +174,10 @@ impl Discovery {
                 Ok(found) if found.status == StatusCode::OK => {
                     let metadata: Option<Value> = serde_json::from_slice(&found.body).ok();
                     let named = metadata.as_ref().and_then(|metadata| metadata.get(endpoint.member())?.as_str());
-                    if let Some(url) = named.and_then(|url| Url::parse(url).ok()).filter(|url| self.may_lead_to(url)) {
+                    if let Some(url) = named
+                        .and_then(|url| Url::parse(url).ok())
+                        .filter(|url| may_lead_to(&self.documents.issuer, url))
+                    {
                         return Ok(url);
                     }
                 }
@@ -268,11 +271,6 @@ impl Discovery {
             }
             _ => Ok(()),
         }
-    }
-
-    /// A server elsewhere has no business naming services on this machine.
-    fn may_lead_to(&self, url: &Url) -> bool {
-        may_be_asked(url) && (!is_loopback(url) || is_loopback(&self.documents.issuer))
     }
 }
 

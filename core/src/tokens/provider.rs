@@ -119,15 +119,10 @@ impl ProviderClient {
         let mut response = build(client).send().await.map_err(|error| no_answer(causes(error)))?;
         let text = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         let (status, content_type, retry_after) = (response.status(), text(CONTENT_TYPE), text(RETRY_AFTER));
-        let too_long = || Unreachable::TooLong { url: url.to_string() };
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-        if announced.is_some_and(|length| length > LONGEST_ANSWER) {
-            return Err(too_long());
-        }
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(causes(error)))? {
             if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(too_long());
+                return Err(Unreachable::TooLong { url: url.to_string() });
             }
             body.extend_from_slice(&chunk);
         }
@@ -175,6 +170,12 @@ fn causes(error: reqwest::Error) -> String {
 pub(super) fn may_be_asked(url: &Url) -> bool {
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     bare && url.has_host() && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))
+}
+
+/// Whether the metadata of `issuer` may send us to `url`: a server elsewhere has no business naming services on this
+/// machine.
+pub(super) fn may_lead_to(issuer: &Url, url: &Url) -> bool {
+    may_be_asked(url) && (!is_loopback(url) || is_loopback(issuer))
 }
 
 /// Whether the URL's host is this machine by definition (RFC 6761 section 6.3, RFC 1122, RFC 4291).

@@ -6,7 +6,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -19,24 +19,39 @@ use crate::{
 
 /// The JSON Schema (2020-12) of a type, as an object.
 pub fn schema_of<T: JsonSchema>() -> JsonObject {
-    let mut object = match SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value() {
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(plain));
+    let mut object = match settings.into_generator().into_root_schema_for::<T>().to_value() {
         Value::Object(object) => object,
         // `true`: anything goes.
         _ => JsonObject::new(),
     };
     // The title is the Rust type's name, which means nothing to a model.
-    object.remove("title");
+    object.shift_remove("title");
     // MCP wants an object at the root, also for a tool without arguments.
     object.entry("type").or_insert_with(|| "object".into());
     object
+}
+
+/// Takes out what only means something in Rust: the line breaks of doc comments, and number formats that JSON
+/// Schema does not know (the bounds beside them say the same).
+fn plain(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        let paragraphs = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+        *description = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
+    let number =
+        |format: &str| format.trim_start_matches('u').starts_with("int") || matches!(format, "float" | "double");
+    if schema.get("format").and_then(Value::as_str).is_some_and(number) {
+        schema.remove("format");
+    }
 }
 
 /// The output schema of a tool whose failures carry details ([`ToolError::with_details`]): what `success`
 /// describes, or an object with the member `error` that `details` describes. Clients check the
 /// `structuredContent` of failures too.
 pub fn fallible_schema(mut success: JsonObject, mut details: JsonObject) -> JsonObject {
-    details.remove("$schema");
-    let required = success.remove("required").unwrap_or_else(|| Value::Array(Vec::new()));
+    details.shift_remove("$schema");
+    let required = success.shift_remove("required").unwrap_or_else(|| Value::Array(Vec::new()));
     let properties = success.entry("properties").or_insert_with(|| Value::Object(JsonObject::new()));
     if let Value::Object(properties) = properties {
         properties.insert("error".into(), Value::Object(details));
@@ -191,5 +206,52 @@ impl<S: Send + Sync + 'static> ToolProvider for ToolSet<S> {
             return Err(ToolError::UnknownTool(call.name));
         };
         handler(Arc::clone(&self.state), call.arguments, cx).await.map(Outcome::Complete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn schemas_hold_nothing_that_only_rust_knows() {
+        /// Two lines
+        /// that are one paragraph.
+        ///
+        /// Another.
+        #[derive(JsonSchema)]
+        #[expect(dead_code, reason = "only its schema is looked at")]
+        struct Sample {
+            /// Broken
+            /// line.
+            count: u16,
+            ratios: Option<Vec<f64>>,
+        }
+        let expected = json!({
+            "description": "Two lines that are one paragraph.\n\nAnother.",
+            "type": "object",
+            "properties": {
+                "count": { "description": "Broken line.", "type": "integer", "minimum": 0, "maximum": 65535 },
+                "ratios": { "type": ["array", "null"], "items": { "type": "number" } },
+            },
+            "required": ["count"],
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+        });
+        assert_eq!(Value::Object(schema_of::<Sample>()), expected);
+    }
+
+    #[test]
+    fn a_fallible_schema_asks_for_a_success_or_an_error() {
+        let object = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let success = json!({ "type": "object", "properties": { "sum": { "type": "integer" } }, "required": ["sum"] });
+        let details = json!({ "$schema": "x", "type": "object" });
+        let expected = json!({
+            "type": "object",
+            "properties": { "sum": { "type": "integer" }, "error": { "type": "object" } },
+            "anyOf": [{ "required": ["sum"] }, { "required": ["error"] }],
+        });
+        assert_eq!(Value::Object(fallible_schema(object(success), object(details))), expected);
     }
 }

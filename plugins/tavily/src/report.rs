@@ -2,7 +2,7 @@
 //! Tavily's JSON without stumbling over what it leaves out or writes differently.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::Value;
 use toolgate_plugin::{JsonObject, Reply, ToolError, ToolResult, fallible_schema, schema_of};
 use url::Url;
@@ -47,6 +47,7 @@ pub(crate) struct Dropped {
 #[schemars(inline)]
 pub(crate) struct Cost {
     /// Tavily credits.
+    #[serde(serialize_with = "whole_if_possible")]
     pub(crate) credits: f64,
     /// True if Tavily did not say and this is the most by its price list.
     pub(crate) estimated: bool,
@@ -60,6 +61,14 @@ impl Cost {
             None => Self { credits: f64::from(estimate), estimated: true },
         }
     }
+}
+
+/// 1 rather than 1.0.
+fn whole_if_possible<S: Serializer>(number: &f64, output: S) -> Result<S::Ok, S::Error> {
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        return output.serialize_i64(*number as i64);
+    }
+    output.serialize_f64(*number)
 }
 
 /// An image's address.

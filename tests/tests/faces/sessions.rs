@@ -114,7 +114,7 @@ async fn each_revision_has_its_session_from_opening_to_closing() {
         assert_eq!(refused.status, 403, "{name}");
         assert!(refused.header("www-authenticate").contains("scope=\"web-search:write\""), "{name}");
 
-        assert_eq!(session.close(&token).await.status, 202, "{name}");
+        assert_eq!(session.close(&token).await.status, 204, "{name}");
         let gone = session.request(&token, "tools/list", json!({})).await;
         assert_eq!((gone.status, gone.rpc_error()), (404, -32600), "{name}");
         assert_eq!(session.close(&token).await.status, 404, "{name}");
@@ -230,7 +230,7 @@ async fn sessions_are_bounded_for_each_principal_and_for_all() {
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
     let _third = Session::newest(&house, &tokens[1]).await;
     assert_eq!(initialize(&house, &tokens[2], "2025-11-25").await.status, 503, "a fourth of all");
-    assert_eq!(first.close(&tokens[0]).await.status, 202);
+    assert_eq!(first.close(&tokens[0]).await.status, 204);
     Session::newest(&house, &tokens[2]).await;
     // Those who need no session are not concerned.
     let answer = Answer::to(house.call(&tokens[1], "echo", json!({ "text": "x" }))).await;

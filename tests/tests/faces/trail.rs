@@ -35,7 +35,8 @@ async fn every_call_and_every_refusal_leaves_one_whole_record() {
     let refuse = |reason: &str| json!({ "decision": "refuse", "reason": reason });
     let no_token = || house.request(Method::POST, PATH);
     let expired = house.token(&json!({ "exp": 1 }));
-    let lacking = json!({ "decision": "refuse", "reason": "insufficient_scope", "missing_scopes": ["web-search:write"] });
+    let lacking =
+        json!({ "decision": "refuse", "reason": "insufficient_scope", "missing_scopes": ["web-search:write"] });
     let rows = [
         ("a call", Answer::to(house.call(&reader, "echo", echo())).await, "mcp", permit("ok")),
         ("a call in a session", in_session.await, "mcp", permit("ok")),
@@ -54,7 +55,12 @@ async fn every_call_and_every_refusal_leaves_one_whole_record() {
             permit("invalid_arguments"),
         ),
         ("scopes too few", Answer::to(house.call(&reader, "tavily_extract", json!({}))).await, "mcp", lacking.clone()),
-        ("scopes too few by REST", Answer::to(house.post(&reader, "tavily_extract", &json!({}))).await, "rest", lacking),
+        (
+            "scopes too few by REST",
+            Answer::to(house.post(&reader, "tavily_extract", &json!({}))).await,
+            "rest",
+            lacking,
+        ),
         ("no such tool", Answer::to(house.post(&reader, "nothing", &json!({}))).await, "rest", refuse("unknown_tool")),
         ("no token", Answer::to(no_token()).await, "mcp", refuse("unauthorized")),
         ("an old token", Answer::to(no_token().bearer_auth(&expired)).await, "mcp", refuse("invalid_token")),
@@ -99,8 +105,7 @@ async fn every_call_and_every_refusal_leaves_one_whole_record() {
 async fn arguments_are_recorded_where_the_operator_wants_them() {
     let house = House::with(CONFIG, &[("TOOLGATE_AUDIT__ARGUMENTS", "true")]).await;
     let arguments = || json!({ "text": "a private matter" });
-    for request in
-        [house.call(&house.reader(), "echo", arguments()), house.post(&house.reader(), "echo", &arguments())]
+    for request in [house.call(&house.reader(), "echo", arguments()), house.post(&house.reader(), "echo", &arguments())]
     {
         let answer = Answer::to(request).await;
         assert_eq!(house.server.audited(answer.request_id()).await["arguments"], arguments());

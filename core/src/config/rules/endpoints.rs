@@ -54,10 +54,8 @@ fn path(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
     }
     let Some(inner) = path.strip_prefix('/') else {
         let help = format!("write \"/{}\"", path.split(['?', '#']).next().unwrap_or_default());
-        return match review.source.reference(&key.map(str::to_owned)) {
-            Some(_) => review.wrong(&key, path, "does not begin with a slash", "write a path such as \"/mcp\""),
-            None => review.wrong(&key, path, "does not begin with a slash", help),
-        };
+        let help = if review.is_referenced(&key) { "write a path such as \"/mcp\"".to_owned() } else { help };
+        return review.wrong(&key, path, "does not begin with a slash", help);
     };
     if path.contains(['?', '#']) {
         return review.wrong(&key, path, "holds a query or a fragment", "write the path alone, such as \"/mcp\"");
@@ -173,8 +171,8 @@ fn apart(review: &mut Review<'_>, (other, earlier): (&str, &Endpoint), (name, en
     if other_provider.audiences(&other_resource).iter().any(|audience| audiences.contains(audience)) {
         let kind = provider.kind();
         let line = match kind {
-            crate::config::ProviderKind::Scalekit => "resource_id = \"res_…\"".to_owned(),
-            _ => format!("audience = [\"{resource}\"]"),
+            crate::config::ProviderKind::Scalekit => "resource_id = \"res_…\"",
+            _ => "audience = [\"…\"]",
         };
         review.error(
             &["endpoints", name],

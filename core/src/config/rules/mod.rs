@@ -11,7 +11,11 @@ mod server;
 
 use serde_json::Value;
 
-use super::{diagnostic::Diagnostic, sections::Config, source::Source};
+use super::{
+    diagnostic::Diagnostic,
+    sections::Config,
+    source::{Source, owned},
+};
 
 /// What the rules found.
 #[derive(Debug, Default)]
@@ -44,6 +48,11 @@ impl<'a> Review<'a> {
     /// The text at a path, as written.
     fn text(&self, path: &[&str]) -> Option<&'a str> {
         path.iter().try_fold(self.values, |value, key| value.get(*key))?.as_str()
+    }
+
+    /// Whether a value came through a reference, so that nothing of it may be shown.
+    fn is_referenced(&self, path: &[&str]) -> bool {
+        self.source.reference(&owned(path)).is_some()
     }
 
     /// An error about a value, which is shown.

@@ -29,9 +29,9 @@ fn known(review: &mut Review<'_>, path: &[&str], scopes: &[Scope]) {
     for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !config.scopes.contains_key(*scope)) {
         let index = index.to_string();
         let path: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
-        let declare = match review.source.reference(&crate::config::source::owned(&path)) {
-            Some(_) => "add a section for it below [scopes]".to_owned(),
-            None => format!("add a section [scopes.{}]", quoted_key(scope.as_str())),
+        let declare = match review.is_referenced(&path) {
+            true => "add a section for it below [scopes]".to_owned(),
+            false => format!("add a section [scopes.{}]", quoted_key(scope.as_str())),
         };
         let help = match nearest(scope.as_str(), config.scopes.keys().map(Scope::as_str)) {
             Some(near) => format!("did you mean \"{near}\"? otherwise {declare}"),

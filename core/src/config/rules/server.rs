@@ -4,7 +4,11 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use url::Url;
 
 use super::Review;
-use crate::config::{nearest, resolve::is_loopback, sections::ProviderKind};
+use crate::config::{
+    nearest,
+    resolve::is_loopback,
+    sections::{ProviderKind, Server},
+};
 
 pub(super) fn check(review: &mut Review<'_>) {
     let config = review.config;
@@ -41,11 +45,13 @@ fn open_providers(review: &mut Review<'_>) {
     };
     let listen = config.server.listen;
     if !listen.ip().to_canonical().is_loopback() {
+        let own = Server::default().listen.port();
+        let port = if review.is_referenced(&["server", "listen"]) { own } else { listen.port() };
         review.wrong(
             &["server", "listen"],
             &listen.to_string(),
             format!("reaches beyond this machine, and {why}"),
-            format!("write \"127.0.0.1:{}\", or choose provider = \"scalekit\" or \"oauth\"", listen.port()),
+            format!("write \"127.0.0.1:{port}\", or choose provider = \"scalekit\" or \"oauth\""),
         );
     }
     if let Some(url) = &config.server.public_url
@@ -78,7 +84,7 @@ fn public_url(review: &mut Review<'_>) {
     } else {
         return;
     };
-    let help = if review.source.reference(&path.map(str::to_owned)).is_some() {
+    let help = if review.is_referenced(&path) {
         "write scheme, host and port alone, such as \"https://mcp.example.com\"".to_owned()
     } else {
         help
@@ -106,7 +112,7 @@ fn allowed_origin(review: &mut Review<'_>, path: &[&str], text: &str) {
             if origin == text {
                 return;
             }
-            if review.source.reference(&path.iter().map(|&key| key.to_owned()).collect::<Vec<_>>()).is_some() {
+            if review.is_referenced(path) {
                 "write scheme, host and port alone, such as \"https://app.example.com\"".to_owned()
             } else {
                 format!("write \"{origin}\"")
@@ -119,7 +125,11 @@ fn allowed_origin(review: &mut Review<'_>, path: &[&str], text: &str) {
 
 fn allowed_host(review: &mut Review<'_>, path: &[&str], text: &str) {
     let plain = text.parse::<http::uri::Authority>().is_ok_and(|authority| {
-        !text.contains('@') && !text.contains('*') && !authority.host().is_empty() && !text.ends_with(':')
+        let whole = match authority.port_u16() {
+            Some(port) => format!("{}:{port}", authority.host()),
+            None => authority.host().to_owned(),
+        };
+        whole == text && !text.contains('*')
     });
     if !plain {
         review.wrong(path, text, "is not a host name", "write one such as \"mcp.example.com\" or \"10.0.0.5:8080\"");

@@ -256,6 +256,9 @@ const ROWS: &[Row] = &[
     row("list behind a reference is not shown", &[("plugins = [\"echo\"]", "plugins = [\"${PLUGIN}\"]")], &[("PLUGIN", "s3cret")], &[
         r#"error: config.toml:8:12: endpoints.notes.plugins[0]: "${PLUGIN}" is not a plugin of this configuration; add a section for it below [plugins], or use one of: echo"#,
     ]),
+    row("port behind a reference is not shown", &[("\"127.0.0.1:10000\"", "\"${LISTEN}\"")], &[("LISTEN", "0.0.0.0:4791")], &[
+        r#"error: config.toml:2:10: server.listen: "${LISTEN}" reaches beyond this machine, and provider "dev" lets anyone sign in; write "127.0.0.1:10000", or choose provider = "scalekit" or "oauth""#,
+    ]),
     // Variables.
     row("variable of the wrong type", &[], &[("TOOLGATE_SERVER__MAX_SESSIONS", "many")], &[
         r#"error: TOOLGATE_SERVER__MAX_SESSIONS: server.max_sessions: expected a whole number, found the text "many"; write one, such as 1000"#,
@@ -369,6 +372,12 @@ const ROWS: &[Row] = &[
     row("path with a pattern", &[("\"/notes/mcp\"", "\"/notes/:id\"")], &[], &[
         r#"error: config.toml:7:8: endpoints.notes.path: "/notes/:id" is not a plain path; use letters, digits, - . _ and ~ between single slashes, such as "/web-search/mcp""#,
     ]),
+    row("path with a line break", &[("\"/notes/mcp\"", "\"/notes\\n\\u001b[31m\"")], &[], &[
+        r#"error: config.toml:7:8: endpoints.notes.path: "/notes\n\u{1b}[31m" is not a plain path; use letters, digits, - . _ and ~ between single slashes, such as "/web-search/mcp""#,
+    ]),
+    row("long path", &[("\"/notes/mcp\"", "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx?\"")], &[], &[
+        r#"error: config.toml:7:8: endpoints.notes.path: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…" does not begin with a slash; write "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx""#,
+    ]),
     row("path at the root", &[("\"/notes/mcp\"", "\"/\"")], &[], &[
         r#"error: config.toml:7:8: endpoints.notes.path: "/" is the page for people; write a path such as "/mcp""#,
     ]),
@@ -377,6 +386,9 @@ const ROWS: &[Row] = &[
     ]),
     row("the same path twice", &[(END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/notes/mcp\"\nplugins = [\"echo\"]\n")], &[], &[
         r#"error: config.toml:14:8: endpoints.b.path: "/notes/mcp" is the path of the endpoint "notes" too; give each its own"#,
+    ]),
+    row("endpoint whose name is a number, with a misspelled key", &[("[endpoints.notes]", "[endpoints.2]\nplugin = []")], &[], &[
+        r#"error: config.toml:7:1: endpoints.2.plugin: unknown key "plugin"; did you mean "plugins"?"#,
     ]),
     row("name with a slash", &[("[endpoints.notes]", "[endpoints.\"no/tes\"]")], &[], &[
         r#"error: config.toml:6:1: endpoints."no/tes": "no/tes" cannot name an endpoint; use letters, digits, - and _: the name is part of /api/tools/{endpoint}/{tool}"#,
@@ -406,7 +418,10 @@ const ROWS: &[Row] = &[
         r#"error: config.toml:18:1: endpoints.b: the endpoint "notes" accepts the same audience, so a token for one would open the other; give each its own, such as auth = { provider = "scalekit", resource_id = "res_…" }"#,
     ]),
     row("the same audience for two", &[("[server]", "[auth]\nprovider = \"oauth\"\n[auth.oauth]\nissuer = \"https://auth.example.com\"\naudience = [\"tools\"]\n[server]"), (END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/b\"\nplugins = [\"echo\"]\n")], &[], &[
-        r#"error: config.toml:18:1: endpoints.b: the endpoint "notes" accepts the same audience, so a token for one would open the other; give each its own, such as auth = { provider = "oauth", audience = ["http://localhost:10000/b"] }"#,
+        r#"error: config.toml:18:1: endpoints.b: the endpoint "notes" accepts the same audience, so a token for one would open the other; give each its own, such as auth = { provider = "oauth", audience = ["…"] }"#,
+    ]),
+    row("the same audience behind Scalekit, once as plain OAuth", &[("path =", "auth = { provider = \"scalekit\", environment_url = \"https://acme.scalekit.dev\", resource_id = \"res_1\" }\npath ="), (END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/b\"\nplugins = [\"echo\"]\nauth = { provider = \"oauth\", issuer = \"https://acme.scalekit.dev/resources/res_1\", audience = [\"res_1\"] }\n")], &[], &[
+        r#"error: config.toml:14:1: endpoints.b: the endpoint "notes" accepts the same audience, so a token for one would open the other; give each its own, such as auth = { provider = "oauth", audience = ["…"] }"#,
     ]),
     // Scopes.
     row("tool with a misspelled scope", &[("scopes = [\"notes:read\"]", "scopes = [\"note:read\"]")], &[], &[

@@ -2,7 +2,7 @@
 
 use std::{env, fs};
 
-use super::{Environment, default_text, load, root};
+use super::{Environment, Folder, default_text, root};
 use crate::config::{Builtin, ProviderConfig, ProviderKind, config_schema};
 
 const REFRESH: &str = "REFRESH=1 cargo test -p toolgate --lib config::tests::fresh";
@@ -33,7 +33,8 @@ fn schema_accepts_the_files_we_ship() {
 
 #[test]
 fn default_configuration_loads_without_a_warning_and_without_variables() {
-    let loaded = load(&root().join("config.toml"), &Environment::default()).expect("it loads");
+    // In a folder of its own: a developer's `.env` must not be read.
+    let loaded = Folder::with(&default_text()).load(&Environment::default()).expect("it loads");
     assert_eq!(loaded.warnings, []);
     let config = loaded.config;
     assert_eq!(config.auth.provider, ProviderKind::Dev);
@@ -48,11 +49,10 @@ fn default_configuration_loads_without_a_warning_and_without_variables() {
 
 #[test]
 fn reference_configuration_loads_and_names_every_key() {
-    let path = root().join("examples/config/reference.toml");
+    let text = fs::read_to_string(root().join("examples/config/reference.toml")).expect("the reference is there");
     let environment = Environment::from([("INTROSPECTION_SECRET", "s3cret"), ("TAVILY_API_KEY", "tvly-x")]);
-    let loaded = load(&path, &environment).expect("it loads");
+    let loaded = Folder::with(&text).load(&environment).expect("it loads");
     assert_eq!(loaded.warnings, []);
-    let text = fs::read_to_string(&path).expect("the reference is there");
     let schema = config_schema();
     let definitions = schema["$defs"].as_object().expect("definitions");
     let sections = definitions.values().chain([&schema]);

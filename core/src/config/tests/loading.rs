@@ -106,6 +106,36 @@ fn a_plugin_can_come_from_variables_alone() {
 }
 
 #[test]
+fn a_name_that_fits_two_keys_is_refused() {
+    let text = format!("{}\n[plugins.\"web_search\"]\nbuiltin = \"echo\"\nenabled = false\n", default_text());
+    let environment = Environment::from([("TOOLGATE_PLUGINS__WEB_SEARCH__ENABLED", "false")]);
+    let error = Folder::with(&text).load(&environment).expect_err("two keys");
+    assert_eq!(
+        error.to_string(),
+        "error: TOOLGATE_PLUGINS__WEB_SEARCH__ENABLED: this name fits both \"web-search\" and \"web_search\"; \
+         rename one of the two, or write the setting into the file"
+    );
+}
+
+#[test]
+fn what_is_loaded_can_be_shared() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Loaded>();
+}
+
+#[test]
+fn a_plugins_own_setting_is_never_shown() {
+    let folder = Folder::with(&default_text());
+    let environment = Environment::from([("TOOLGATE_PLUGINS__WEB_SEARCH__SETTINGS__API_KEY", "s3cret")]);
+    let source = folder.load(&environment).expect("it loads").source;
+    let path = ["plugins", "web-search", "settings", "api_key"];
+    assert_eq!(
+        source.error(&path, Some("s3cret".into()), "is not a key", "ask").to_string(),
+        "error: TOOLGATE_PLUGINS__WEB_SEARCH__SETTINGS__API_KEY: plugins.web-search.settings.api_key: the value is not a key; ask"
+    );
+}
+
+#[test]
 fn references_stand_for_variables_defaults_and_files() {
     let folder = Folder::with(
         r#"

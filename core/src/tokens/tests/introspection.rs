@@ -113,13 +113,12 @@ async fn without_an_expiry_the_verdict_ends_with_our_belief_in_it() {
 
 #[tokio::test]
 async fn when_the_provider_cannot_answer_it_cannot_be_told() {
-    let page = Reply { status: 200, content_type: "text/html".into(), body: "<html>".into() };
     for (name, reply) in [
         ("500", Reply::status(500)),
         ("429", Reply::status(429)),
         ("404", Reply::status(404)),
-        ("a redirect", Reply::status(302)),
-        ("a page", page),
+        ("a redirect", Reply::redirect("/elsewhere")),
+        ("a page", Reply::text("text/html", "<html>")),
         ("no active member", Reply::json(&json!({ "sub": "u", "aud": RESOURCE }))),
         ("active as text", Reply::json(&json!({ "active": "true", "sub": "u", "aud": RESOURCE }))),
         ("an array", Reply::json(&json!([]))),

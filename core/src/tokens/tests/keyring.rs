@@ -178,10 +178,10 @@ async fn once_known_an_outage_is_not_noticed() {
     let claims = authority.claims(&scalekit_audience(), &json!({ "exp": from_now(1_000_000) }));
     let forged = SigningKey::another_rsa("snk_2").token(&claims);
     assert_eq!(subject.refuse(&forged).await, InvalidToken::UnknownKey);
-    // When the provider is back, so are its new keys.
+    // When the provider is back, so are its new keys, as soon as it may be asked again.
     authority.come_up().await;
     authority.rotate(SigningKey::another_rsa("snk_2"));
-    subject.clock.advance(60);
+    subject.clock.advance(30);
     subject.accept(&SigningKey::another_rsa("snk_2").token(&claims)).await;
 }
 
@@ -265,8 +265,7 @@ async fn key_sets_that_are_none_leave_us_without_keys() {
     ];
     for (name, body) in table {
         let authority = Authority::scalekit(RESOURCE_ID).await;
-        let reply = Reply { status: 200, content_type: "application/json".into(), body: body.into() };
-        authority.reply("/keys", reply);
+        authority.reply("/keys", Reply::text("application/json", body));
         let subject = Subject::scalekit(&authority);
         let verdict = subject.verify(&token(&authority, 0)).await;
         assert!(matches!(verdict, Err(VerifyError::Unavailable { .. })), "{name}: {verdict:?}");

@@ -79,8 +79,7 @@ async fn an_issuer_that_ends_in_a_slash_is_found_and_compared_as_it_is() {
 #[tokio::test]
 async fn metadata_that_is_no_document_is_passed_over() {
     let authority = Authority::generic("").await;
-    let page = Reply { status: 200, content_type: "text/html".into(), body: Bytes::from_static(b"<html>") };
-    authority.reply(OAUTH, page);
+    authority.reply(OAUTH, Reply::text("text/html", "<html>"));
     authority.reply(OPENID, Reply::json(&authority.metadata()));
     let subject = Subject::oauth(&authority);
     subject.accept(&authority.token(&json!(RESOURCE), &json!({}))).await;
@@ -91,9 +90,12 @@ async fn metadata_that_is_no_document_is_passed_over() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let authority = Authority::generic("").await;
-    authority.reply("/jwks", Reply::status(302));
+    let keys = json!({ "keys": [authority.key().jwk()] });
+    authority.reply("/elsewhere", Reply::json(&keys));
+    authority.reply("/jwks", Reply::redirect("/elsewhere"));
     let verdict = Subject::oauth(&authority).verify(&authority.token(&json!(RESOURCE), &json!({}))).await;
     assert!(matches!(verdict, Err(VerifyError::Unavailable { .. })), "{verdict:?}");
+    assert_eq!(authority.asked("/elsewhere"), 0);
 }
 
 #[tokio::test]
@@ -116,8 +118,7 @@ async fn scalekits_document_is_passed_through_byte_for_byte() {
     // Spaces, order, an issuer that is not the place's: all stays.
     for issuer in [authority.issuer(), authority.url()] {
         let body = format!("{{ \"b\":1,\n  \"issuer\" : \"{issuer}\",\"a\":2 }}");
-        let reply = Reply { status: 200, content_type: "application/json;x=y".into(), body: body.clone().into() };
-        authority.reply(&inserted, reply);
+        authority.reply(&inserted, Reply::text("application/json;x=y", body.clone()));
         let passed = Subject::scalekit(&authority).verifier.metadata(OauthAuthorizationServer).await.unwrap();
         assert_eq!((passed.status.as_u16(), passed.content_type.as_deref()), (200, Some("application/json;x=y")));
         assert_eq!(passed.body, body);

@@ -1,6 +1,6 @@
 //! Verifying against a real HTTP server on loopback. The clock is turned by hand; nothing sleeps.
 
-#[path = "../../../../tests/src/authority.rs"]
+#[path = "../../../../tests/src/authority/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the stand-in is shared with the black-box tests, which use all of it")]
 mod authority;
 
@@ -11,6 +11,7 @@ mod keyring;
 mod metadata;
 mod profiles;
 mod properties;
+mod provider;
 mod scalekit;
 
 use std::{sync::Arc, time::Duration};

@@ -50,12 +50,12 @@ impl Shared {
 /// The schema of a tool's arguments without those that cannot have a default.
 fn optional_arguments<T: JsonSchema>(without: &[&str]) -> Schema {
     let mut schema = schema_of::<T>();
-    schema.remove("$schema");
-    schema.remove("required");
-    schema.remove("description");
+    schema.shift_remove("$schema");
+    schema.shift_remove("required");
+    schema.shift_remove("description");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for name in without {
-            properties.remove(*name);
+            properties.shift_remove(*name);
         }
     }
     schema.into()

@@ -61,6 +61,7 @@ pub(crate) struct FailureDetails {
     upstream_message: Option<String>,
     /// What was wrong with single URLs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     failed: Vec<FailedUrl>,
 }
 

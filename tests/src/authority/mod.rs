@@ -4,29 +4,19 @@
 //! a test asks for (also those that no honest server would mint), rotates its keys, goes down and comes back on the same
 //! port, counts what it is asked, and answers any path with anything. It grants nothing by itself: there is no sign-in.
 //!
-//! The unit tests of the crate `toolgate` include this file by its path, so it uses nothing of this crate.
+//! The unit tests of the crate `toolgate` include this module by its path, so it uses nothing of this crate.
+
+mod keys;
 
 use std::{
     collections::HashMap,
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use aws_lc_rs::{
-    hmac,
-    rand::SystemRandom,
-    rsa::KeySize,
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
-        RsaKeyPair,
-    },
-};
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
@@ -35,131 +25,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-/// A key that tokens are signed with.
-#[derive(Clone)]
-pub struct SigningKey {
-    /// Its id; goes into the token's header and the key set.
-    pub kid: Option<String>,
-    pair: Pair,
-}
-
-#[derive(Clone)]
-enum Pair {
-    Rsa(&'static RsaKeyPair),
-    Ec(Arc<EcdsaKeyPair>),
-    Ed(Arc<Ed25519KeyPair>),
-}
-
-impl SigningKey {
-    /// The RSA key (2048 bits) of this process, under this id.
-    pub fn rsa(kid: &str) -> Self {
-        static KEY: OnceLock<RsaKeyPair> = OnceLock::new();
-        Self { kid: Some(kid.to_owned()), pair: Pair::Rsa(KEY.get_or_init(rsa_key)) }
-    }
-
-    /// Another RSA key than that of [`SigningKey::rsa`].
-    pub fn another_rsa(kid: &str) -> Self {
-        static KEY: OnceLock<RsaKeyPair> = OnceLock::new();
-        Self { kid: Some(kid.to_owned()), pair: Pair::Rsa(KEY.get_or_init(rsa_key)) }
-    }
-
-    /// A new P-256 key.
-    pub fn ec(kid: &str) -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a P-256 key");
-        Self { kid: Some(kid.to_owned()), pair: Pair::Ec(Arc::new(pair)) }
-    }
-
-    /// A new Ed25519 key.
-    pub fn ed(kid: &str) -> Self {
-        let pair = Ed25519KeyPair::generate().expect("an Ed25519 key");
-        Self { kid: Some(kid.to_owned()), pair: Pair::Ed(Arc::new(pair)) }
-    }
-
-    /// The same key without an id.
-    pub fn nameless(&self) -> Self {
-        Self { kid: None, pair: self.pair.clone() }
-    }
-
-    /// The algorithm that it signs with unless told otherwise.
-    pub fn algorithm(&self) -> &'static str {
-        match self.pair {
-            Pair::Rsa(_) => "RS256",
-            Pair::Ec(_) => "ES256",
-            Pair::Ed(_) => "EdDSA",
-        }
-    }
-
-    /// Its public half as a JSON Web Key, with `use` and, but for RSA (which serves two), `alg`.
-    pub fn jwk(&self) -> Value {
-        let text = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
-        let mut jwk = match &self.pair {
-            Pair::Rsa(pair) => {
-                let key = pair.public_key();
-                let n = text(key.modulus().big_endian_without_leading_zero());
-                json!({ "kty": "RSA", "n": n, "e": text(key.exponent().big_endian_without_leading_zero()) })
-            }
-            Pair::Ec(pair) => {
-                let point = pair.public_key().as_ref();
-                json!({ "kty": "EC", "crv": "P-256", "alg": "ES256", "x": text(&point[1..33]), "y": text(&point[33..]) })
-            }
-            Pair::Ed(pair) => {
-                json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": text(pair.public_key().as_ref()) })
-            }
-        };
-        jwk["use"] = json!("sig");
-        if let Some(kid) = &self.kid {
-            jwk["kid"] = json!(kid);
-        }
-        jwk
-    }
-
-    /// A token with these claims, honestly signed.
-    pub fn token(&self, claims: &Value) -> String {
-        self.token_with(&json!({}), claims)
-    }
-
-    /// A token whose header has these members over the usual `alg`, `kid`, `typ`; `null` leaves one out. `alg` chooses
-    /// the signature where the key can make it.
-    pub fn token_with(&self, header: &Value, claims: &Value) -> String {
-        let mut usual = json!({ "alg": self.algorithm(), "typ": "JWT" });
-        if let Some(kid) = &self.kid {
-            usual["kid"] = json!(kid);
-        }
-        let header = merged(usual, header);
-        let algorithm = header["alg"].as_str().unwrap_or(self.algorithm()).to_owned();
-        self.seal(&algorithm, header.to_string().as_bytes(), claims.to_string().as_bytes())
-    }
-
-    /// A token of these very octets.
-    pub fn seal(&self, algorithm: &str, header: &[u8], claims: &[u8]) -> String {
-        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let signature = self.sign(algorithm, message.as_bytes());
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
-    }
-
-    fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
-        let random = SystemRandom::new();
-        match &self.pair {
-            Pair::Rsa(pair) => {
-                let padding: &dyn aws_lc_rs::signature::RsaEncoding =
-                    if algorithm == "PS256" { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(padding, &random, message, &mut signature).expect("an RSA signature");
-                signature
-            }
-            Pair::Ec(pair) => pair.sign(&random, message).expect("an ECDSA signature").as_ref().to_vec(),
-            Pair::Ed(pair) => pair.sign(message).as_ref().to_vec(),
-        }
-    }
-}
-
-/// A token "signed" with HMAC under a secret that the forger knows, such as a public key.
-pub fn hmac_token(secret: &[u8], kid: &str, claims: &Value) -> String {
-    let header = json!({ "alg": "HS256", "kid": kid, "typ": "JWT" }).to_string();
-    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))
-}
+pub use keys::{SigningKey, hmac_token};
 
 /// `base` with the members of `over`; a `null` takes one away.
 pub fn merged(mut base: Value, over: &Value) -> Value {
@@ -187,6 +53,8 @@ pub struct Reply {
     pub status: u16,
     /// The `Content-Type`.
     pub content_type: String,
+    /// The `Location`.
+    pub location: Option<String>,
     /// The body.
     pub body: Bytes,
 }
@@ -194,15 +62,41 @@ pub struct Reply {
 impl Reply {
     /// A JSON document with status 200.
     pub fn json(document: &Value) -> Self {
-        Self { status: 200, content_type: "application/json".to_owned(), body: document.to_string().into() }
+        Self { body: document.to_string().into(), ..Self::status(200) }
     }
 
     /// A status with a short JSON body.
     pub fn status(status: u16) -> Self {
         let body = json!({ "error": format!("status {status}") }).to_string().into();
-        Self { status, content_type: "application/json".to_owned(), body }
+        Self { status, content_type: "application/json".to_owned(), location: None, body }
+    }
+
+    /// A text that claims to be `content_type`.
+    pub fn text(content_type: &str, body: impl Into<Bytes>) -> Self {
+        Self { content_type: content_type.to_owned(), body: body.into(), ..Self::status(200) }
+    }
+
+    /// A redirect (307).
+    pub fn redirect(to: &str) -> Self {
+        Self { location: Some(to.to_owned()), ..Self::status(307) }
     }
 }
+
+/// Where a metadata document stands for an issuer with a path; without one, inserted and appended are one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `/.well-known/oauth-authorization-server{path}` (RFC 8414).
+    OauthInserted,
+    /// `{path}/.well-known/oauth-authorization-server`, which Scalekit serves too.
+    OauthAppended,
+    /// `/.well-known/openid-configuration{path}`.
+    OpenidInserted,
+    /// `{path}/.well-known/openid-configuration` (OpenID Connect Discovery).
+    OpenidAppended,
+}
+
+/// All of them.
+const PLACES: [Place; 4] = [Place::OauthInserted, Place::OauthAppended, Place::OpenidInserted, Place::OpenidAppended];
 
 /// The shape of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,11 +154,7 @@ impl Authority {
     pub async fn scalekit(resource_id: &str) -> Self {
         let shape = Shape::Scalekit { resource_id: resource_id.to_owned() };
         let registration = format!("/api/v1/resources/{resource_id}/clients:register");
-        let authority = Self::start(shape, Some(registration), None, SigningKey::rsa("snk_1")).await;
-        let metadata = authority.metadata();
-        let place = format!("/.well-known/oauth-authorization-server/resources/{resource_id}");
-        authority.reply(&place, Reply::json(&metadata));
-        authority
+        Self::start(shape, Some(registration), None, SigningKey::rsa("snk_1")).await
     }
 
     /// Any authorization server, its issuer below `path` ("" or "/tenant"): RFC 8414 metadata in the inserted form,
@@ -272,10 +162,7 @@ impl Authority {
     pub async fn generic(path: &str) -> Self {
         let shape = Shape::Generic { path: path.to_owned() };
         let (registration, introspection) = (format!("{path}/register"), format!("{path}/introspect"));
-        let authority = Self::start(shape, Some(registration), Some(introspection), SigningKey::rsa("key-1")).await;
-        let metadata = authority.metadata();
-        authority.reply(&format!("/.well-known/oauth-authorization-server{path}"), Reply::json(&metadata));
-        authority
+        Self::start(shape, Some(registration), Some(introspection), SigningKey::rsa("key-1")).await
     }
 
     async fn start(shape: Shape, registration: Option<String>, introspection: Option<String>, key: SigningKey) -> Self {
@@ -294,6 +181,7 @@ impl Authority {
         let server = Mutex::new(Some(serve(listener, Arc::clone(&state))));
         let authority = Self { address, shape, state, server };
         authority.publish();
+        authority.publish_metadata(Place::OauthInserted, &authority.metadata());
         authority
     }
 
@@ -330,6 +218,28 @@ impl Authority {
             metadata["introspection_endpoint"] = json!(format!("{url}{path}"));
         }
         metadata
+    }
+
+    /// Serve this metadata here and nowhere else.
+    pub fn publish_metadata(&self, place: Place, metadata: &Value) {
+        for place in PLACES {
+            self.forget(&self.path_of(place));
+        }
+        self.reply(&self.path_of(place), Reply::json(metadata));
+    }
+
+    /// The path of a place for its issuer.
+    pub fn path_of(&self, place: Place) -> String {
+        let path = match &self.shape {
+            Shape::Scalekit { resource_id } => format!("/resources/{resource_id}"),
+            Shape::Generic { path } => path.clone(),
+        };
+        match place {
+            Place::OauthInserted => format!("/.well-known/oauth-authorization-server{path}"),
+            Place::OauthAppended => format!("{path}/.well-known/oauth-authorization-server"),
+            Place::OpenidInserted => format!("/.well-known/openid-configuration{path}"),
+            Place::OpenidAppended => format!("{path}/.well-known/openid-configuration"),
+        }
     }
 
     /// Where its key set is.
@@ -447,10 +357,6 @@ impl Drop for Authority {
     }
 }
 
-fn rsa_key() -> RsaKeyPair {
-    RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key")
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -499,7 +405,10 @@ impl State {
             None => Reply::status(404),
         };
         let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let response = Response::builder().status(status).header(header::CONTENT_TYPE, reply.content_type);
+        let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, reply.content_type);
+        if let Some(location) = reply.location {
+            response = response.header(header::LOCATION, location);
+        }
         response.body(Full::new(reply.body)).unwrap_or_default()
     }
 
@@ -524,7 +433,7 @@ impl State {
 fn register(body: &[u8]) -> Reply {
     let Ok(Value::Object(request)) = serde_json::from_slice::<Value>(body) else {
         let body = json!({ "error": "invalid_client_metadata" }).to_string().into();
-        return Reply { status: 400, content_type: "application/json".to_owned(), body };
+        return Reply { body, ..Reply::status(400) };
     };
     let mut client: Map<String, Value> = request;
     client.insert("client_id".to_owned(), json!("m2m_3001"));
