@@ -1,1 +1,221 @@
-//! x
+//! The documents and pages for people and machines, and what every route has in common.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::house::{Answer, House};
+
+/// The routes that are read, and the type of what they give.
+const READ: [(&str, &str); 13] = [
+    ("/healthz", "application/json"),
+    ("/readyz", "application/json"),
+    ("/api/tools", "application/json"),
+    ("/openapi.json", "application/json"),
+    ("/docs", "text/html"),
+    ("/docs/oauth-receiver.html", "text/html"),
+    ("/docs/assets/page.js", "text/javascript"),
+    ("/docs/assets/page.css", "text/css"),
+    ("/docs/assets/swagger-ui.js", "text/javascript"),
+    ("/docs/assets/swagger-ui.css", "text/css"),
+    ("/.well-known/oauth-protected-resource", "application/json"),
+    ("/.well-known/oauth-protected-resource/web-search/mcp", "application/json"),
+    ("/.well-known/oauth-authorization-server", "application/json"),
+];
+
+async fn get(house: &House, path: &str) -> Answer {
+    Answer::to(house.request(Method::GET, path)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_is_read_with_get_and_head_and_nothing_else() {
+    let house = House::open().await;
+    for (path, kind) in READ {
+        let read = get(&house, path).await;
+        assert_eq!(read.status, 200, "GET {path}");
+        assert!(read.header("content-type").starts_with(kind), "{path} is {}", read.header("content-type"));
+        assert!(!read.body.is_empty() && !read.request_id().is_empty(), "{path}");
+        assert_eq!(read.header("x-content-type-options"), "nosniff", "{path}");
+        let head = Answer::to(house.request(Method::HEAD, path)).await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "HEAD {path}");
+        assert_eq!(head.header("content-type"), read.header("content-type"), "HEAD {path}");
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let refused = Answer::to(house.request(method.clone(), path)).await;
+            assert_eq!(refused.status, 405, "{method} {path}");
+            assert_eq!(refused.header("allow"), "GET, HEAD, OPTIONS", "{method} {path}");
+            assert_eq!(refused.json()["error"], "method_not_allowed", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_says_so() {
+    let house = House::open().await;
+    for path in ["/oauth/register", "/api/tools/web-search/echo"] {
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            let refused = Answer::to(house.request(method.clone(), path)).await;
+            assert_eq!((refused.status, refused.header("allow")), (405, "POST, OPTIONS"), "{method} {path}");
+        }
+    }
+    let head = Answer::to(house.request(Method::HEAD, "/oauth/register")).await;
+    assert_eq!((head.status, head.header("allow"), head.body.as_str()), (405, "POST, OPTIONS", ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_there_is_an_answer_in_json() {
+    let house = House::open().await;
+    let paths = [
+        "/nothing",
+        "/healthz/more",
+        "/docs/assets/nothing.js",
+        "/docs/assets/..%2f..%2fCargo.toml",
+        "/web-search",
+        "/dev/auth/jwks",
+    ];
+    for path in paths {
+        let answer = get(&house, path).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (404, &json!("not_found")), "{path}");
+        assert_eq!(answer.json()["request_id"], answer.request_id(), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_alive_and_readiness_names_each_plugin() {
+    let house = House::open().await;
+    assert_eq!(get(&house, "/healthz").await.json(), json!({ "status": "ok" }));
+    let ready = get(&house, "/readyz").await.json();
+    assert_eq!(ready["ready"], true);
+    let plugins = ready["plugins"].as_object().expect("plugins");
+    assert_eq!(plugins.keys().collect::<Vec<_>>(), ["echo", "web-search"]);
+    assert!(plugins.values().all(|plugin| plugin["state"] == "ready"), "{ready}");
+    // Whoever looks after the server reaches it by an address of its own.
+    let elsewhere = house.request(Method::GET, "/healthz").header("host", "10.1.2.3:80");
+    assert_eq!(Answer::to(elsewhere).await.status, 200);
+    let elsewhere = house.request(Method::GET, "/openapi.json").header("host", "10.1.2.3:80");
+    assert_eq!(Answer::to(elsewhere).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_front_page_leads_to_the_documentation() {
+    let house = House::open().await;
+    let front = get(&house, "/").await;
+    assert_eq!(front.status, 303);
+    let base = Url::parse(&house.server.url()).expect("a URL");
+    let target = base.join(front.header("location")).expect("a place");
+    assert_eq!(target.path(), "/docs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_needs_nothing_from_elsewhere() {
+    let house = House::open().await;
+    for path in ["/docs", "/docs/oauth-receiver.html"] {
+        let page = get(&house, path).await;
+        let policy = page.header("content-security-policy");
+        let directive = |name: &str| {
+            let found = policy.split(';').map(str::trim).find_map(|directive| directive.strip_prefix(name));
+            found.map(str::trim).unwrap_or_default().to_owned()
+        };
+        assert_eq!(directive("default-src"), "'none'", "{path}");
+        assert_eq!(directive("script-src"), "'self'", "{path}");
+        assert_eq!(directive("frame-ancestors"), "'none'", "{path}");
+        let base = Url::parse(&format!("{}{path}", house.server.url())).expect("a URL");
+        let mut files = 0;
+        for attribute in ["src=\"", "href=\""] {
+            for rest in page.body.split(attribute).skip(1) {
+                let link = rest.split('"').next().expect("its end");
+                if link.starts_with("data:") {
+                    continue;
+                }
+                let url = base.join(link).unwrap_or_else(|error| panic!("{link} in {path}: {error}"));
+                assert_eq!(url.origin(), base.origin(), "{link} in {path}");
+                let file = get(&house, url.path()).await;
+                assert_eq!(file.status, 200, "{link} in {path}");
+                if !file.header("etag").is_empty() {
+                    let again = house.request(Method::GET, url.path()).header("if-none-match", file.header("etag"));
+                    let again = Answer::to(again).await;
+                    assert_eq!((again.status, again.body.as_str()), (304, ""), "{link} once more");
+                }
+                files += 1;
+            }
+        }
+        assert!(files > 0, "{path} is a page with files");
+        assert!(!page.body.contains("<script>"), "scripts are files, for the policy's sake");
+    }
+}
+
+/// What `$ref`s point to, wherever they stand.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(target)) = members.get("$ref") {
+                found.insert(target.clone());
+            }
+            members.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_openapi_document_is_whole() {
+    let house = House::open().await;
+    let document = get(&house, "/openapi.json").await.json();
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
+    assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+
+    let mut targets = BTreeSet::new();
+    references(&document, &mut targets);
+    assert!(targets.len() > 10, "{targets:?}");
+    for target in targets {
+        let pointer = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} is elsewhere"));
+        assert!(document.pointer(pointer).is_some(), "{target} is nowhere");
+    }
+
+    let schemes = document["components"]["securitySchemes"].as_object().expect("schemes");
+    let mut names = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no name"));
+            assert!(names.insert(name.to_owned()), "{name} twice");
+            assert!(operation["responses"].as_object().is_some_and(|responses| !responses.is_empty()), "{name}");
+            for requirement in operation["security"].as_array().into_iter().flatten() {
+                for scheme in requirement.as_object().expect("a requirement").keys() {
+                    assert!(schemes.contains_key(scheme), "{name} needs {scheme}");
+                }
+            }
+        }
+    }
+    let call = &document["paths"]["/api/tools/web-search/tavily_extract"]["post"];
+    assert!(call["requestBody"]["required"] == true && call["responses"]["403"].is_object(), "{call}");
+    assert!(call["description"].as_str().is_some_and(|text| text.contains("web-search:write")), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_s_schemas_accept_what_the_server_gives() {
+    let house = House::open().await;
+    let document = get(&house, "/openapi.json").await.json();
+    let fits = |path: &str, method: &str, answer: &Value| {
+        let response = &document["paths"][path][method]["responses"]["200"];
+        let schema = &response["content"]["application/json"]["schema"];
+        let schema = schema
+            .is_null()
+            .then(|| &response["content"]["application/json; charset=utf-8"]["schema"])
+            .unwrap_or(schema);
+        assert!(schema.is_object(), "{method} {path} has no schema: {response}");
+        let whole = json!({ "allOf": [schema], "components": document["components"] });
+        let validator = jsonschema::draft202012::new(&whole).unwrap_or_else(|error| panic!("{path}: {error}"));
+        if let Err(error) = validator.validate(answer) {
+            panic!("{path}: {} at {}: {answer}", error, error.instance_path());
+        }
+    };
+    for path in ["/healthz", "/readyz", "/api/tools", "/.well-known/oauth-protected-resource"] {
+        fits(path, "get", &get(&house, path).await.json());
+    }
+    let echo = Answer::to(house.post(&house.reader(), "echo", &json!({ "text": "x" }))).await;
+    fits("/api/tools/web-search/echo", "post", &echo.json());
+    let search = Answer::to(house.post(&house.reader(), "tavily_search", &json!({ "query": "x" }))).await;
+    fits("/api/tools/web-search/tavily_search", "post", &search.json());
+}
