@@ -1,7 +1,7 @@
 //! Toolgate: an MCP server that hosts tool plugins behind OAuth 2.1.
 //!
 //! The modules, top floor first; imports only go down: `cli`, `http`, `mcp`, `gate`, `host`, `policy`,
-//! `tokens`, `devauth`, `config`, `telemetry`. `ARCHITECTURE.md` is the map.
+//! `tokens`, `devauth`, `telemetry`, `config`. `ARCHITECTURE.md` is the map.
 
 pub mod cli;
 pub mod config;

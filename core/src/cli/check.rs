@@ -8,7 +8,8 @@ use super::print;
 use crate::{
     config::{Config, Source},
     host::Registry,
-    http::check_providers,
+    http::check_start,
+    telemetry::log,
 };
 
 pub(super) async fn run(path: &Path) -> ExitCode {
@@ -16,7 +17,10 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if let Err(error) = check_providers(&loaded.config) {
+    if let Err(error) = log::check(&loaded.config.log) {
+        return print::failure(&error.to_string());
+    }
+    if let Err(error) = check_start(&loaded.config) {
         return print::failure(&error.to_string());
     }
     let (registry, findings) = match Registry::build(&loaded.config, TaskTracker::new()).await {
@@ -62,17 +66,6 @@ fn idle(config: &Config, source: &Source, registry: &Registry) -> usize {
         required
             .extend(rules.tools.values().flat_map(|tool| tool.requirement.scopes().iter().map(ToString::to_string)));
         required.extend(endpoint.initial_scopes.iter().flatten().map(ToString::to_string));
-    }
-    for name in config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name) {
-        if !config.endpoints.values().any(|endpoint| endpoint.plugins.contains(name)) {
-            let help = "name it in the `plugins` of an endpoint, or set `enabled = false`";
-            warnings.push(source.warning(
-                &["plugins", name],
-                None,
-                "no endpoint offers this plugin, so nobody can call its tools",
-                help,
-            ));
-        }
     }
     for (scope, section) in &config.scopes {
         if !required.contains(scope.as_str()) && section.implies.is_empty() {

@@ -27,7 +27,15 @@ pub(super) async fn run(path: &Path) -> ExitCode {
     };
     print::findings(&loaded.source, server.findings());
     print::line(banner(server.config(), &server.registry()));
-    server.serve(stopped()).await;
+    let stop = async {
+        stopped().await;
+        print::note("stopping: calls in flight may finish; press Ctrl-C again to stop at once");
+        tokio::spawn(async {
+            stopped().await;
+            std::process::exit(1);
+        });
+    };
+    server.serve(stop).await;
     print::note("stopped");
     ExitCode::SUCCESS
 }

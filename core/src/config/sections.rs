@@ -52,7 +52,7 @@ pub struct Server {
     pub max_connections: usize,
     /// How long a client may take to send its request head.
     pub header_timeout: Duration,
-    /// Most sessions at a time (protocol revisions up to 2025-11-25), and …
+    /// Most sessions at a time and endpoint (protocol revisions up to 2025-11-25), and …
     #[schemars(range(min = 1))]
     pub max_sessions: usize,
     /// … how many of them one principal may hold.

@@ -102,7 +102,11 @@ impl FromStr for Rate {
         if count == 0 {
             return Err(Malformed::new(text, "lets no call through", "write enabled = false to leave the tool out"));
         }
-        Ok(Self { count, per: time::Duration::from_secs(seconds) })
+        let per = time::Duration::from_secs(seconds);
+        if (per / count).is_zero() {
+            return Err(wrong());
+        }
+        Ok(Self { count, per })
     }
 }
 

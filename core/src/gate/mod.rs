@@ -18,9 +18,9 @@ pub use resource::{MetadataDocument, ProtectedResource};
 
 use crate::{
     host::Current,
-    policy::{Face, Principal, PrincipalId, Reason, Refusal},
+    policy::{Face, Principal, Reason, Refusal},
     telemetry::audit::{self, Audit, Record},
-    tokens::{Verified, VerifyError},
+    tokens::VerifyError,
 };
 
 /// Who is at the door, for every endpoint.
@@ -98,12 +98,12 @@ impl Gate {
             Err(malformed) => return Err(Challenge::malformed(metadata, &malformed)),
         };
         match verifier.verify(token).await {
-            Ok(verified) => Ok(Arc::new(principal(&verified))),
+            Ok(verified) => Ok(Arc::new(Principal::from(&*verified))),
             Err(VerifyError::Invalid(invalid)) => {
                 Err(Challenge::invalid_token(metadata, &self.initial_scopes(endpoint), &invalid.to_string()))
             }
             Err(VerifyError::Unavailable { reason, retry_after }) => {
-                tracing::warn!(endpoint, reason, "cannot verify tokens");
+                tracing::debug!(endpoint, reason, "cannot verify tokens");
                 let text = "the authorization server or its keys cannot be reached now";
                 Err(Challenge::unavailable(metadata, text, retry_after))
             }
@@ -137,18 +137,5 @@ impl Gate {
     pub fn metadata(&self, endpoint: &str) -> Option<MetadataDocument> {
         let resource = self.resources.get(endpoint)?;
         resource.document(&self.initial_scopes(endpoint))
-    }
-}
-
-fn principal(verified: &Verified) -> Principal {
-    Principal {
-        id: PrincipalId {
-            provider: Arc::clone(&verified.provider),
-            subject: Arc::clone(&verified.subject),
-            client_id: verified.client_id.clone(),
-        },
-        scopes: Arc::clone(&verified.scopes),
-        expires_at: Some(verified.expires_at),
-        unrestricted: false,
     }
 }

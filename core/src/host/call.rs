@@ -73,21 +73,32 @@ impl Registry {
     pub async fn call(&self, permit: Permit, arguments: JsonObject, around: Surroundings) -> CallEnd {
         let _in_flight = self.calls.token();
         let rule = Arc::clone(permit.tool());
-        let Some(offered) = self.tool(&rule.endpoint, &rule.name) else {
+        // A permit is good in the registry that it was given for.
+        let offered = self.tool(&rule.endpoint, &rule.name).filter(|offered| Arc::ptr_eq(&offered.policy, &rule));
+        let Some(offered) = offered else {
             permit.finish(Ending::Error);
             return CallEnd::UnknownTool;
         };
         let arguments = Value::Object(arguments);
         if let Err(error) = offered.arguments.validate(&arguments) {
-            let end = CallEnd::InvalidArguments { path: error.instance_path().to_string(), message: error.to_string() };
+            // The value itself may be long, and whoever sent it has it.
+            let message = error.masked_with("the value").to_string();
+            let end = CallEnd::InvalidArguments {
+                path: shortened(&error.instance_path().to_string()),
+                message: shortened(&message),
+            };
             permit.finish(Ending::InvalidArguments);
             return end;
         }
         let Value::Object(arguments) = arguments else { return CallEnd::UnknownTool };
         let mut cx = CallContext::new(caller(&permit), Arc::clone(&around.request_id));
         cx.progress = around.progress;
-        cx.cancelled = around.cancelled.clone();
-        cx.deadline = Some(Instant::now() + rule.timeout.saturating_sub(GRACE.min(rule.timeout / 10)));
+        // Fires however the call ends, for work that the plugin has spawned.
+        let over = around.cancelled.child_token();
+        let _over = over.clone().drop_guard();
+        cx.cancelled = over;
+        // A timeout beyond the clock's range is none.
+        cx.deadline = Instant::now().checked_add(rule.timeout.saturating_sub(GRACE.min(rule.timeout / 10)));
         cx.trace = around.trace;
         let call = ToolCall { name: rule.tool.to_string(), arguments };
         let work = AssertUnwindSafe(async { offered.provider.call(call, cx).await }).catch_unwind();
@@ -123,9 +134,19 @@ impl Registry {
     }
 }
 
+/// As much of a text as somebody reads.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 400;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 fn caller(permit: &Permit) -> Caller {
     let principal = permit.principal();
-    Caller::new(Arc::clone(&principal.id.subject), principal.id.client_id.clone(), Arc::clone(&principal.scopes))
+    let id = principal.id();
+    Caller::new(Arc::clone(&id.subject), id.client_id.clone(), Arc::clone(principal.scopes()))
 }
 
 fn ended(answer: Result<Outcome, ToolError>) -> CallEnd {

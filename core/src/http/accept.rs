@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::conn::auto::Builder,
 };
 use poem::{
     Endpoint,
@@ -22,13 +22,16 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{leftover::Leftover, opening::Opening};
+use super::{leftover::Leftover, requests::Requests, timed::Timed};
 
 /// Largest request head, in bytes; a larger one is answered 431.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Most header fields in a request.
 const HEAD_FIELDS: usize = 100;
+/// How long a connection may be kept without a request on it.
+const IDLE: Duration = Duration::from_secs(75);
 
 /// Bounds on connections.
 #[derive(Debug, Clone, Copy)]
@@ -49,21 +52,10 @@ pub(super) async fn serve<E>(
 ) where
     E: Endpoint + 'static,
 {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header_timeout)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEAD_FIELDS);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
-        .max_concurrent_streams(256)
-        .keep_alive_interval(Some(Duration::from_secs(30)));
+    let builder = Arc::new(builder(bounds));
     let places = Arc::new(Semaphore::new(bounds.connections));
-    let graceful = GracefulShutdown::new();
+    let closing = CancellationToken::new();
+    let connections = TaskTracker::new();
     let mut stop = pin!(stop);
     loop {
         let place = tokio::select! {
@@ -85,55 +77,78 @@ pub(super) async fn serve<E>(
                 continue;
             }
         };
-        let connection = match connect(&builder, stream, remote, bounds.header_timeout, Arc::clone(&app)) {
-            Ok(connection) => graceful.watch(connection),
-            Err(error) => {
-                tracing::debug!(%error, "a connection was gone before it was served");
-                continue;
-            }
-        };
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
+        let (builder, app, closing) = (Arc::clone(&builder), Arc::clone(&app), closing.clone());
+        connections.spawn(async move {
+            if let Err(error) = connection(&builder, stream, remote, bounds, app, closing).await {
+                tracing::debug!(error, "connection ended");
             }
             drop(place);
         });
     }
     drop(listener);
-    let (finished, ()) =
-        tokio::join!(tokio::time::timeout(Duration::from_secs(3600), finish(graceful, drain)), async {});
-    drop(finished);
-}
-
-/// Wait for the connections, but no longer than the drain and a moment for what it let through.
-async fn finish(graceful: GracefulShutdown, drain: impl Future<Output = ()>) {
-    let mut closing = pin!(graceful.shutdown());
+    closing.cancel();
+    connections.close();
     tokio::select! {
-        () = &mut closing => return,
+        () = connections.wait() => return,
         () = drain => {}
     }
-    let _ = tokio::time::timeout(Duration::from_millis(500), closing).await;
+    // What the drain let through is still on its way out.
+    let _ = tokio::time::timeout(Duration::from_millis(500), connections.wait()).await;
 }
 
-fn connect<E: Endpoint + 'static>(
+fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_timeout)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEAD_FIELDS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_concurrent_streams(256)
+        .keep_alive_interval(Some(Duration::from_secs(30)));
+    builder
+}
+
+/// Serve one connection to its end: the client's, the server's, or that of its patience with a silent client.
+async fn connection<E: Endpoint + 'static>(
     builder: &Builder<TokioExecutor>,
     stream: TcpStream,
     remote: SocketAddr,
-    header_timeout: Duration,
+    bounds: Bounds,
     app: Arc<E>,
-) -> std::io::Result<
-    impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send + use<E>,
-> {
+    closing: CancellationToken,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
     let local = LocalAddr(stream.local_addr()?.into());
     let remote = RemoteAddr(remote.into());
+    let requests = Requests::default();
+    let seen = requests.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let app = Arc::clone(&app);
-        let (local, remote) = (local.clone(), remote.clone());
-        async move { Ok::<_, Infallible>(answer(app, request, local, remote).await) }
+        let (app, local, remote) = (Arc::clone(&app), local.clone(), remote.clone());
+        let open = requests.open();
+        async move { Ok::<_, Infallible>(answer(app, request, local, remote).await.map(|body| open.until_sent(body))) }
     });
-    let stream = TokioIo::new(Opening::new(stream, header_timeout));
-    Ok(builder.serve_connection(stream, service).into_owned())
+    let stream = TokioIo::new(Timed::new(stream, bounds.header_timeout));
+    let mut served = pin!(builder.serve_connection(stream, service));
+    let mut patience = bounds.header_timeout;
+    loop {
+        tokio::select! {
+            ended = served.as_mut() => return ended,
+            () = closing.cancelled() => break,
+            () = tokio::time::sleep(patience) => match seen.idle_for() {
+                None => patience = IDLE,
+                // The first request is due as soon as a head is; later ones may take their time.
+                Some(idle) if seen.any() && idle < IDLE => patience = IDLE - idle,
+                Some(_) => break,
+            },
+        }
+    }
+    served.as_mut().graceful_shutdown();
+    served.await
 }
 
 async fn answer<E: Endpoint>(

@@ -1,7 +1,8 @@
 //! The app: every request through the same doors, then the route table.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
+use futures_util::FutureExt;
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
 use poem::{
@@ -9,6 +10,7 @@ use poem::{
     endpoint::BoxEndpoint,
     http::{Method, StatusCode},
 };
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -162,14 +164,20 @@ impl Endpoint for App {
         let request_id: Arc<str> = Uuid::now_v7().to_string().into();
         request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
         let kind = self.kind(request.uri().path());
-        let headers = request.headers().clone();
-        let mut response = self.answer(kind, request).await;
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let span = tracing::info_span!("request", id = %request_id);
+        let answer = AssertUnwindSafe(self.answer(kind, request)).catch_unwind().instrument(span);
+        let mut response = answer.await.unwrap_or_else(|_| {
+            tracing::error!(request_id = %request_id, "a request made the server panic");
+            let text = "the server failed inside; the log has more under this request_id";
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "server_error", text, &request_id)
+        });
         let audience = match kind {
             Kind::Guarded => Audience::Allowed,
             Kind::Open | Kind::Health => Audience::Anyone,
             Kind::DevAuth => Audience::Own,
         };
-        self.doors.expose(audience, &headers, response.headers_mut());
+        self.doors.expose(audience, origin.as_ref(), response.headers_mut());
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-request-id", id);
         }

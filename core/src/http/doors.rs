@@ -123,8 +123,8 @@ impl Doors {
     }
 
     /// The CORS headers of an answer, if the page may read it.
-    pub(super) fn expose(&self, audience: Audience, request: &HeaderMap, answer: &mut HeaderMap) {
-        let Some(origin) = request.get(header::ORIGIN) else { return };
+    pub(super) fn expose(&self, audience: Audience, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
+        let Some(origin) = origin else { return };
         let allowed = match audience {
             Audience::Own => return,
             Audience::Anyone => HeaderValue::from_static("*"),

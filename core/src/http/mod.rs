@@ -11,10 +11,11 @@ mod document;
 mod doors;
 mod leftover;
 pub mod openapi;
-mod opening;
 mod refusal;
+mod requests;
 mod rest;
 mod server;
+mod timed;
 
 pub use document::openapi_document;
-pub use server::{Server, StartError, check_providers};
+pub use server::{Server, StartError, check_start};

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     host::{CallEnd, Surroundings, misfit},
-    policy::{Face, Reason, Request as PolicyRequest},
+    policy::{Ending, Face, Reason, Request as PolicyRequest},
 };
 
 /// How long a client may take to send a body.
@@ -75,21 +75,11 @@ pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request:
         Ok(principal) => principal,
         Err(challenge) => return refusal::poem(challenge.response(&request_id)),
     };
-    let arguments = match arguments(state, &mut request, &request_id).await {
-        Ok(arguments) => arguments,
-        Err(response) => return *response,
-    };
     let Ok(slot) = state.audit.reserve().await else {
         return refusal::poem(state.gate.overloaded(endpoint).response(&request_id));
     };
-    let wanted = PolicyRequest {
-        face: Face::Rest,
-        request_id: &request_id,
-        endpoint,
-        tool,
-        arguments: state.audit.wants_arguments().then_some(&arguments),
-    };
-    let permit = match registry.policy().decide(&principal, wanted, slot) {
+    let wanted = PolicyRequest { face: Face::Rest, request_id: &request_id, endpoint, tool, arguments: None };
+    let mut permit = match registry.policy().decide(&principal, wanted, slot) {
         Ok(permit) => permit,
         Err(refused) if refused.reason == Reason::UnknownTool => return unknown(&request_id),
         Err(refused) => {
@@ -99,10 +89,20 @@ pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request:
             };
         }
     };
+    // Read after the decision: who may not call the tool is told that, whatever the arguments.
+    let arguments = match arguments(state, &mut request, &request_id).await {
+        Ok(arguments) => arguments,
+        Err(response) => {
+            permit.finish(Ending::InvalidArguments);
+            return *response;
+        }
+    };
+    if state.audit.wants_arguments() {
+        permit.record_arguments(&arguments);
+    }
     let header = |name: &str| request.headers().get(name)?.to_str().ok().map(Arc::from);
-    // The guard fires when this future is dropped, for work that the plugin has spawned.
+    // Nothing but dropping this future cancels a call over plain HTTP.
     let cancelled = CancellationToken::new();
-    let _gone = cancelled.clone().drop_guard();
     let around = Surroundings {
         request_id: Arc::clone(&request_id),
         progress: Progress::none(),

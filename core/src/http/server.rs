@@ -175,12 +175,16 @@ fn dev_issuer(config: &Config) -> String {
     format!("{}/dev/auth", config.public_url())
 }
 
-/// What keeps tokens from being checked with this configuration; reaches nothing and opens nothing.
+/// What would keep the server from starting besides its plugins and a taken port; reaches nothing outside.
 ///
 /// # Errors
-/// A provider that tokens cannot be checked with, or two endpoints of which one takes the other's tokens.
-pub fn check_providers(config: &Config) -> Result<(), StartError> {
-    profiles(config, None).map(drop)
+/// A provider that tokens cannot be checked with, two endpoints of which one takes the other's tokens, an audit
+/// log that cannot be opened, or state of the development authorization server that cannot be used.
+pub fn check_start(config: &Config) -> Result<(), StartError> {
+    profiles(config, None)?;
+    dev_auth(config)?;
+    Audit::open(&config.audit)?;
+    Ok(())
 }
 
 /// The profile of each endpoint; none where everyone may call.

@@ -2,7 +2,7 @@
 //!
 //! Trusts nothing but the [`Served`] that the exchange put into the request: who calls, under which permit.
 
-use std::{borrow::Cow, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
@@ -34,6 +34,8 @@ const VERSIONS: &[ProtocolVersion] = &[
 
 /// How many progress reports may wait for a slow client; later ones are dropped, as reports may be.
 const PROGRESS_QUEUE: usize = 64;
+/// How long the reports of a call that has ended may still take, before its result.
+const LAST_REPORTS: Duration = Duration::from_millis(500);
 
 /// The tools of one registry in rmcp's types, converted once.
 struct Listing {
@@ -159,18 +161,19 @@ async fn forward(
     context: &RequestContext<RoleServer>,
 ) -> CallEnd {
     let mut call = std::pin::pin!(call);
-    loop {
-        tokio::select! {
-            biased;
-            Some(update) = reports.recv() => report(update, context).await,
-            end = &mut call => {
-                while let Ok(update) = reports.try_recv() {
-                    report(update, context).await;
-                }
-                return end;
-            }
+    let mut pump = std::pin::pin!(async {
+        while let Some(update) = reports.recv().await {
+            report(update, context).await;
         }
-    }
+    });
+    // Side by side: a client that does not read its reports must not hold up the call, nor its timeout.
+    let end = tokio::select! {
+        biased;
+        end = &mut call => end,
+        () = &mut pump => return call.await,
+    };
+    let _ = tokio::time::timeout(LAST_REPORTS, pump).await;
+    end
 }
 
 async fn report(update: ProgressUpdate, context: &RequestContext<RoleServer>) {

@@ -110,7 +110,7 @@ impl Endpoint {
         if !matches!(head.method, Method::POST | Method::GET | Method::DELETE) {
             return Answer::Response(message::method_not_allowed());
         }
-        if !self.sessions.claim(&mut head.headers, &principal.id) {
+        if !self.sessions.claim(&mut head.headers, principal.id()) {
             return Answer::Response(sessions::gone());
         }
         let registry = self.registry.load();
@@ -139,7 +139,7 @@ impl Endpoint {
                         Err(refusal) => return Answer::Refused(refusal),
                     }
                 }
-                Message::Initialize => match self.sessions.admit(&principal.id).await {
+                Message::Initialize => match self.sessions.admit(principal.id()).await {
                     Admission::Open(place) => admission = Some(place),
                     Admission::Full(refused) => return Answer::Response(refused),
                 },
@@ -148,7 +148,7 @@ impl Endpoint {
         }
         let is_delete = head.method == Method::DELETE;
         let session = sessions::id(&head.headers).map(str::to_owned);
-        let expires_at = principal.expires_at;
+        let expires_at = principal.expires_at();
         let served = Arc::new(Served { principal, registry, request_id, permit: Mutex::new(permit) });
         head.extensions.insert(Arc::clone(&served));
         let response = self.service.handle(http::Request::from_parts(head, Full::new(body))).await;

@@ -132,7 +132,7 @@ impl Sessions {
         }
         if full(&table) {
             let text = "too many sessions are open; close one with DELETE, or try again later";
-            let mut refused = message::error(StatusCode::SERVICE_UNAVAILABLE, INVALID_REQUEST, text, None);
+            let mut refused = message::error(StatusCode::TOO_MANY_REQUESTS, INVALID_REQUEST, text, None);
             refused.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("30"));
             return Admission::Full(refused);
         }

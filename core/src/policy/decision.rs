@@ -74,6 +74,13 @@ impl Permit {
         &self.principal
     }
 
+    /// Put the arguments on the audit record; for a face that reads them after the decision.
+    pub fn record_arguments(&mut self, arguments: &Map<String, Value>) {
+        if let Some((_, record)) = &mut self.open {
+            record.arguments = Some(arguments.clone());
+        }
+    }
+
     /// The call is over.
     pub fn finish(mut self, ending: Ending) {
         self.close(ending);
@@ -170,10 +177,12 @@ impl Policy {
             time: audit::now(),
             request_id: Arc::clone(request.request_id),
             principal: Some(RecordedPrincipal {
-                provider: Arc::clone(&principal.id.provider),
-                subject: Arc::clone(&principal.id.subject),
+                provider: Arc::clone(&principal.id().provider),
+                subject: Arc::clone(&principal.id().subject),
             }),
-            client_id: principal.id.client_id.clone(),
+            organisation: principal.organisation().cloned(),
+            token_id: principal.token_id().cloned(),
+            client_id: principal.id().client_id.clone(),
             face: request.face.as_str(),
             endpoint: request.endpoint.into(),
             tool: Some(request.tool.into()),
@@ -210,7 +219,7 @@ impl Policy {
         let endpoint = self.endpoint(request.endpoint).ok_or(Reason::UnknownTool)?;
         let tool = endpoint.tools.get(request.tool).ok_or(Reason::UnknownTool)?;
         if !tool.permits(principal) {
-            *missing = tool.requirement.missing_from(&principal.scopes);
+            *missing = tool.requirement.missing_from(principal.scopes());
             return Err(match endpoint.on_missing_scope {
                 OnMissingScope::Hide => Reason::UnknownTool,
                 OnMissingScope::Challenge => {
@@ -218,7 +227,7 @@ impl Policy {
                 }
             });
         }
-        tool.count(&principal.id).map_err(|retry_after| Reason::RateLimited { retry_after })?;
+        tool.count(principal.id()).map_err(|retry_after| Reason::RateLimited { retry_after })?;
         Ok(tool)
     }
 }

@@ -62,7 +62,7 @@ pub struct ToolPolicy {
 impl ToolPolicy {
     /// Whether this principal has the scopes.
     pub fn permits(&self, principal: &Principal) -> bool {
-        principal.unrestricted || self.requirement.met_by(&principal.scopes)
+        principal.is_unrestricted() || self.requirement.met_by(principal.scopes())
     }
 
     /// Count a call; otherwise how long to wait.
@@ -178,21 +178,10 @@ impl Policy {
     }
 }
 
-/// The rule that applies to a tool: its own, with what it leaves open taken from `"*"`.
-fn rule_for(plugin: &Plugin, tool: &str) -> Option<ToolRule> {
-    let rest = plugin.tools.get("*");
-    match (plugin.tools.get(tool), rest) {
-        (Some(own), Some(rest)) => Some(ToolRule {
-            scopes: own.scopes.clone().or_else(|| rest.scopes.clone()),
-            enabled: own.enabled.or(rest.enabled),
-            name: own.name.clone(),
-            rate: own.rate.or(rest.rate),
-            timeout: own.timeout.or(rest.timeout),
-        }),
-        (Some(own), None) => Some(own.clone()),
-        (None, Some(rest)) => Some(ToolRule { name: None, ..rest.clone() }),
-        (None, None) => None,
-    }
+/// The rule that applies to a tool: its own, or `"*"`, the rule for the rest. The two are not mixed, so that a
+/// line says all that there is to know of its tool.
+fn rule_for<'a>(plugin: &'a Plugin, tool: &str) -> Option<&'a ToolRule> {
+    plugin.tools.get(tool).or_else(|| plugin.tools.get("*"))
 }
 
 fn check_rules(name: &str, plugin: &Plugin, tools: &[String], findings: &mut Vec<Finding>) {
@@ -263,7 +252,8 @@ fn compile_endpoint(
                 continue;
             }
             let Some(scopes) = &rule.scopes else { continue };
-            let exposed: Arc<str> = rule.name.as_deref().unwrap_or(tool).into();
+            let exposed: Arc<str> =
+                rule.name.as_deref().filter(|_| section.tools.contains_key(tool)).unwrap_or(tool).into();
             let at = |key: &str| vec!["plugins".to_owned(), plugin_name.clone(), "tools".into(), key.into()];
             if !is_tool_name(&exposed) {
                 findings.push(Finding {

@@ -7,6 +7,7 @@ use crate::{
     config::Audit as AuditSection,
     policy::{Ending, Face, Permit, Reason, Refusal, Request},
     telemetry::audit::Audit,
+    tokens::Verified,
 };
 
 const SCOPES: &str = r#"
@@ -32,9 +33,21 @@ fn compile(rules: &str, names: &[&str]) -> Policy {
 }
 
 fn principal(scopes: &[&str]) -> Arc<Principal> {
-    let id = PrincipalId { provider: "dev".into(), subject: "ann".into(), client_id: None };
-    let scopes = scopes.iter().map(|scope| Arc::from(*scope)).collect();
-    Arc::new(Principal { id, scopes, expires_at: None, unrestricted: false })
+    somebody("ann", scopes)
+}
+
+fn somebody(subject: &str, scopes: &[&str]) -> Arc<Principal> {
+    let verified = Verified {
+        provider: "dev".into(),
+        issuer: "http://localhost/dev/auth".into(),
+        subject: subject.into(),
+        client_id: None,
+        scopes: scopes.iter().map(|scope| Arc::from(*scope)).collect(),
+        expires_at: std::time::SystemTime::now() + Duration::from_secs(60),
+        organisation: None,
+        token_id: None,
+    };
+    Arc::new(Principal::from(&verified))
 }
 
 struct Trail {
@@ -102,10 +115,9 @@ async fn a_rate_counts_each_principal_alone() {
     let policy = compile(r#"read = { scopes = [], rate = "1/h" }"#, &["read"]);
     let trail = Trail::new();
     let ann = principal(&[]);
-    let mut bob = Principal::clone(&ann);
-    bob.id.subject = "bob".into();
+    let bob = somebody("bob", &[]);
     trail.decide(&policy, &ann, "read").await.unwrap().finish(Ending::Ok);
-    trail.decide(&policy, &Arc::new(bob), "read").await.unwrap().finish(Ending::Ok);
+    trail.decide(&policy, &bob, "read").await.unwrap().finish(Ending::Ok);
     assert!(trail.decide(&policy, &ann, "read").await.is_err());
 }
 
@@ -155,7 +167,7 @@ fn rules_that_do_not_fit_the_tools_are_found() {
 }
 
 #[test]
-fn the_rest_rule_fills_what_a_rule_leaves_open() {
+fn the_rest_rule_is_for_tools_without_a_rule_of_their_own() {
     let policy = compile(
         r#""*" = { scopes = ["notes:write"], rate = "1/h" }
            read = { scopes = ["notes:read"] }
@@ -166,8 +178,13 @@ fn the_rest_rule_fills_what_a_rule_leaves_open() {
     assert_eq!(names, ["read", "other"]);
     let endpoint = policy.endpoint("notes").unwrap();
     assert_eq!(endpoint.tools["read"].requirement.scopes().as_ref(), [Arc::from("notes:read")]);
-    assert!(endpoint.tools["read"].rate.is_some());
+    assert!(endpoint.tools["read"].rate.is_none());
     assert_eq!(endpoint.tools["other"].requirement.scopes().as_ref(), [Arc::from("notes:write")]);
+    assert!(endpoint.tools["other"].rate.is_some());
+
+    let policy = compile("\"*\" = { enabled = false }\nread = { scopes = [] }", &["read", "other"]);
+    let names: Vec<&str> = policy.visible("notes", None).map(|tool| &*tool.name).collect();
+    assert_eq!(names, ["read"], "a rest that is off leaves the tools with rules on");
 }
 
 #[test]

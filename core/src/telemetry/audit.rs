@@ -1,15 +1,17 @@
 //! The audit trail: one JSON line for each call and each refusal.
 //!
-//! A [`Slot`] is a place for one record, taken before the decision is made, so that a decision can't be
-//! without its record: what happens when no place is free is `audit.on_full`. A record never holds a token,
-//! and holds arguments only if `audit.arguments` says so.
+//! A [`Slot`] is leave to write one record, had before the decision is made, so that a decision can't be
+//! without its record. There is none while `audit.queue` records wait for the sink; what happens then is
+//! `audit.on_full`. A call keeps its slot until it ends, and only then adds to what waits: long calls do not
+//! make the trail look full. A record never holds a token, and holds arguments only if `audit.arguments` says so.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, SystemTime},
@@ -18,7 +20,7 @@ use std::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::config::{Audit as AuditSection, OnFull};
 
@@ -31,6 +33,12 @@ pub struct Record {
     pub request_id: Arc<str>,
     /// Who, if known: provider and subject.
     pub principal: Option<RecordedPrincipal>,
+    /// The organisation of the subject, where the authorization server names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<Arc<str>>,
+    /// `jti`: which token, for revoking it; not the token itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<Arc<str>>,
     /// The OAuth client, if known.
     pub client_id: Option<Arc<str>>,
     /// Through which face: `mcp`, `rest` or `cli`.
@@ -86,24 +94,35 @@ pub struct OpenError {
     error: io::Error,
 }
 
-/// A place for one record. Filling it cannot fail.
+/// Leave to write one record. Filling it cannot fail.
 #[must_use]
 #[derive(Debug)]
-pub struct Slot(Option<mpsc::OwnedPermit<Record>>);
+pub struct Slot(Option<(mpsc::UnboundedSender<Record>, Arc<Backlog>)>);
 
 impl Slot {
     /// Write the record.
     pub fn fill(self, record: Record) {
-        if let Some(permit) = self.0 {
-            permit.send(record);
+        if let Some((queue, backlog)) = self.0 {
+            backlog.waiting.fetch_add(1, Ordering::AcqRel);
+            // The writer outlives its senders, unless its thread died; then nobody gets a slot any more.
+            let _ = queue.send(record);
         }
     }
+}
+
+/// The records that wait for the sink.
+#[derive(Debug)]
+struct Backlog {
+    waiting: AtomicUsize,
+    most: usize,
+    freed: Notify,
 }
 
 /// The trail. Dropping the last clone lets the writer finish; [`Audit::close`] waits for it.
 #[derive(Clone)]
 pub struct Audit {
-    queue: mpsc::Sender<Record>,
+    queue: mpsc::UnboundedSender<Record>,
+    backlog: Arc<Backlog>,
     on_full: OnFull,
     arguments: bool,
     lost: Arc<AtomicU64>,
@@ -122,16 +141,25 @@ impl Audit {
             let open = || -> io::Result<File> { OpenOptions::new().create(true).append(true).open(&section.sink) };
             Box::new(open().map_err(|error| OpenError { path: section.sink.clone(), error })?)
         };
-        let (queue, records) = mpsc::channel(section.queue.max(1));
+        Self::over(sink, section).map_err(|error| OpenError { path: section.sink.clone(), error })
+    }
+
+    fn over(sink: Box<dyn Write + Send>, section: &AuditSection) -> io::Result<Self> {
+        let (queue, records) = mpsc::unbounded_channel();
+        let backlog =
+            Arc::new(Backlog { waiting: AtomicUsize::new(0), most: section.queue.max(1), freed: Notify::new() });
         let lost = Arc::new(AtomicU64::new(0));
-        let writer =
-            Writer { sink, records, lost: Arc::clone(&lost), drop_on_failure: section.on_full == OnFull::Drop };
-        let handle = std::thread::Builder::new()
-            .name("audit".into())
-            .spawn(move || writer.run())
-            .map_err(|error| OpenError { path: section.sink.clone(), error })?;
+        let writer = Writer {
+            sink,
+            records,
+            backlog: Arc::clone(&backlog),
+            lost: Arc::clone(&lost),
+            drop_on_failure: section.on_full == OnFull::Drop,
+        };
+        let handle = std::thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
         Ok(Self {
             queue,
+            backlog,
             on_full: section.on_full,
             arguments: section.arguments,
             lost,
@@ -144,17 +172,24 @@ impl Audit {
     /// # Errors
     /// [`Full`] with `on_full = "refuse"`, or when the writer has ended.
     pub async fn reserve(&self) -> Result<Slot, Full> {
-        let queue = self.queue.clone();
-        match self.on_full {
-            OnFull::Wait => queue.reserve_owned().await.map(|permit| Slot(Some(permit))).map_err(|_| Full),
-            OnFull::Refuse => queue.try_reserve_owned().map(|permit| Slot(Some(permit))).map_err(|_| Full),
-            OnFull::Drop => Ok(match queue.try_reserve_owned() {
-                Ok(permit) => Slot(Some(permit)),
-                Err(_) => {
+        loop {
+            if self.queue.is_closed() {
+                return Err(Full);
+            }
+            // Listening before looking, so that a place freed in between is not missed.
+            let mut freed = pin!(self.backlog.freed.notified());
+            freed.as_mut().enable();
+            if self.backlog.waiting.load(Ordering::Acquire) < self.backlog.most {
+                return Ok(Slot(Some((self.queue.clone(), Arc::clone(&self.backlog)))));
+            }
+            match self.on_full {
+                OnFull::Wait => freed.await,
+                OnFull::Refuse => return Err(Full),
+                OnFull::Drop => {
                     self.lost.fetch_add(1, Ordering::Relaxed);
-                    Slot(None)
+                    return Ok(Slot(None));
                 }
-            }),
+            }
         }
     }
 
@@ -178,7 +213,8 @@ impl Audit {
 
 struct Writer {
     sink: Box<dyn Write + Send>,
-    records: mpsc::Receiver<Record>,
+    records: mpsc::UnboundedReceiver<Record>,
+    backlog: Arc<Backlog>,
     lost: Arc<AtomicU64>,
     drop_on_failure: bool,
 }
@@ -190,9 +226,12 @@ impl Writer {
             if lost > 0 {
                 tracing::warn!(lost, "the audit log could not keep up; records were dropped");
             }
-            let Ok(mut line) = serde_json::to_vec(&record) else { continue };
-            line.push(b'\n');
-            self.write(&line);
+            if let Ok(mut line) = serde_json::to_vec(&record) {
+                line.push(b'\n');
+                self.write(&line);
+            }
+            self.backlog.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.backlog.freed.notify_waiters();
         }
     }
 
@@ -221,17 +260,53 @@ mod tests {
         AuditSection { sink: sink.into(), on_full, queue: 1, arguments: false }
     }
 
-    #[tokio::test]
-    async fn a_full_queue_refuses_or_drops_as_configured() {
-        let refuse = Audit::open(&section(OnFull::Refuse, "/dev/null")).unwrap();
-        let held = refuse.reserve().await.unwrap();
-        assert_eq!(refuse.reserve().await.err(), Some(Full));
-        drop(held);
-        assert!(refuse.reserve().await.is_ok());
+    /// A sink that takes a line when it is told to.
+    struct Slow(std::sync::mpsc::Receiver<()>);
 
-        let dropping = Audit::open(&section(OnFull::Drop, "/dev/null")).unwrap();
-        let _held = dropping.reserve().await.unwrap();
+    impl Write for Slow {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(line.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow(on_full: OnFull) -> (std::sync::mpsc::Sender<()>, Audit) {
+        let (go, told) = std::sync::mpsc::channel();
+        (go, Audit::over(Box::new(Slow(told)), &section(on_full, "slow")).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_cannot_keep_up_refuses_or_drops_as_configured() {
+        let (go, refuse) = slow(OnFull::Refuse);
+        refuse.reserve().await.unwrap().fill(Record::default());
+        assert_eq!(refuse.reserve().await.err(), Some(Full));
+        drop(go);
+
+        let (_go, dropping) = slow(OnFull::Drop);
+        dropping.reserve().await.unwrap().fill(Record::default());
         assert!(dropping.reserve().await.unwrap().0.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_goes_on_when_the_sink_has_caught_up() {
+        let (go, wait) = slow(OnFull::Wait);
+        wait.reserve().await.unwrap().fill(Record::default());
+        let waiting = tokio::spawn({
+            let wait = wait.clone();
+            async move { wait.reserve().await.is_ok() }
+        });
+        go.send(()).unwrap();
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn calls_under_way_do_not_fill_the_trail() {
+        let refuse = Audit::open(&section(OnFull::Refuse, "/dev/null")).unwrap();
+        let _first = refuse.reserve().await.unwrap();
+        assert!(refuse.reserve().await.is_ok());
     }
 
     #[tokio::test]

@@ -16,16 +16,28 @@ pub enum LogError {
     Level(String),
 }
 
+/// Whether a start would understand the level.
+///
+/// # Errors
+/// When it would not.
+pub fn check(log: &Log) -> Result<(), LogError> {
+    filter(log).map(drop)
+}
+
+fn filter(log: &Log) -> Result<EnvFilter, LogError> {
+    let set = std::env::var("RUST_LOG").ok().filter(|value| !value.is_empty());
+    let directives = set.unwrap_or_else(|| log.level.clone());
+    // rmcp writes several lines a request at `info`, and whole results at `debug`.
+    EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,{directives}"))
+        .map_err(|_| LogError::Level(directives))
+}
+
 /// Start logging. `RUST_LOG` wins over `log.level`.
 ///
 /// # Errors
 /// When the level is not understood.
 pub fn start(log: &Log) -> Result<(), LogError> {
-    let directives =
-        std::env::var("RUST_LOG").ok().filter(|value| !value.is_empty()).unwrap_or_else(|| log.level.clone());
-    // rmcp writes several lines a request at `info`, and whole results at `debug`.
-    let filter = EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,{directives}"))
-        .map_err(|_| LogError::Level(directives))?;
+    let filter = filter(log)?;
     let registry = tracing_subscriber::registry().with(filter);
     let layer =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());

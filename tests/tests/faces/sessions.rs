@@ -226,10 +226,10 @@ async fn sessions_are_bounded_for_each_principal_and_for_all() {
     let first = Session::newest(&house, &tokens[0]).await;
     let _second = Session::newest(&house, &tokens[0]).await;
     let refused = initialize(&house, &tokens[0], "2025-11-25").await;
-    assert_eq!((refused.status, refused.rpc_error()), (503, -32600), "a third of one principal");
+    assert_eq!((refused.status, refused.rpc_error()), (429, -32600), "a third of one principal");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
     let _third = Session::newest(&house, &tokens[1]).await;
-    assert_eq!(initialize(&house, &tokens[2], "2025-11-25").await.status, 503, "a fourth of all");
+    assert_eq!(initialize(&house, &tokens[2], "2025-11-25").await.status, 429, "a fourth of all");
     assert_eq!(first.close(&tokens[0]).await.status, 204);
     Session::newest(&house, &tokens[2]).await;
     // Those who need no session are not concerned.

@@ -35,16 +35,10 @@ pub(super) fn check(review: &mut Review<'_>) {
 
 fn check_rule(review: &mut Review<'_>, name: &str, plugin: &Plugin, tool: &str, rule: &ToolRule) {
     let path = ["plugins", name, "tools", tool];
-    let rest = plugin.tools.get(REST);
-    let enabled = rule.enabled.or_else(|| rest.and_then(|rest| rest.enabled)).unwrap_or(true);
-    let scopes = rule.scopes.as_ref().or_else(|| rest.and_then(|rest| rest.scopes.as_ref()));
-    if enabled && scopes.is_none() {
+    if rule.enabled != Some(false) && rule.scopes.is_none() {
         let first = review.config.scopes.keys().next();
         let scopes = first.map_or_else(|| "[]".to_owned(), |scope| format!("[\"{scope}\"]"));
-        let help = match tool {
-            REST => format!("add scopes = {scopes} to it; [] means any valid token"),
-            _ => format!("add scopes = {scopes} to it, or to a rule \"*\" for the rest; [] means any valid token"),
-        };
+        let help = format!("add scopes = {scopes} to it; [] means any valid token");
         review.error(&path, "nothing says who may call this tool", help);
     }
     if let Some(timeout) = rule.timeout {

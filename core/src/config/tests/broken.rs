@@ -447,7 +447,7 @@ const ROWS: &[Row] = &[
         r#"error: config.toml:12:7: plugins.echo.tools."*": nothing says who may call this tool; add scopes = ["notes:read"] to it; [] means any valid token"#,
     ]),
     row("tool without scopes", &[("{ scopes = [\"notes:read\"] }", "{ rate = \"60/min\" }")], &[], &[
-        r#"error: config.toml:12:8: plugins.echo.tools.echo: nothing says who may call this tool; add scopes = ["notes:read"] to it, or to a rule "*" for the rest; [] means any valid token"#,
+        r#"error: config.toml:12:8: plugins.echo.tools.echo: nothing says who may call this tool; add scopes = ["notes:read"] to it; [] means any valid token"#,
     ]),
     row("rule for the rest that renames", &[(END, "\"*\" = { scopes = [], name = \"x\" }\n")], &[], &[
         r#"error: config.toml:12:29: plugins.echo.tools."*".name: "x" would be the name of many tools; rename each tool in its own rule"#,

@@ -1,7 +1,8 @@
-//! The opening of a connection, bounded in time.
+//! A connection's octets, bounded in time: the first that come in, and those that a client must take.
 //!
 //! hyper-util reads until it knows which version of HTTP a client speaks, and hyper's timer for request heads starts
 //! after that; without a bound of our own, a client that opens a connection and says nothing would keep it for ever.
+//! Nor does hyper mind a client that asks and never reads the answer.
 
 use std::{
     future::Future,
@@ -19,10 +20,14 @@ use tokio::{
 /// What HTTP/2 connections begin with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose first octets, as far as they tell the version, must come in time.
-pub(super) struct Opening<S> {
+/// How long a client may take none of what is sent to it.
+const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// A stream whose first octets, as far as they tell the version, must come in time, and whose peer must read.
+pub(super) struct Timed<S> {
     stream: S,
     undecided: Option<Undecided>,
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 struct Undecided {
@@ -31,13 +36,24 @@ struct Undecided {
     end: Pin<Box<Sleep>>,
 }
 
-impl<S> Opening<S> {
+impl<S> Timed<S> {
     pub(super) fn new(stream: S, within: Duration) -> Self {
-        Self { stream, undecided: Some(Undecided { matched: 0, end: Box::pin(tokio::time::sleep(within)) }) }
+        let undecided = Some(Undecided { matched: 0, end: Box::pin(tokio::time::sleep(within)) });
+        Self { stream, undecided, stalled: None }
+    }
+
+    /// A write that waits for too long is an error; one that goes on resets the time.
+    fn minded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
@@ -58,9 +74,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, octets)
+        let written = Pin::new(&mut self.stream).poll_write(cx, octets);
+        self.minded(cx, written)
     }
 
     fn poll_write_vectored(
@@ -68,7 +85,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.minded(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
