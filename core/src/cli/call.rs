@@ -44,9 +44,10 @@ pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if let Err(error) = log::start(&loaded.config.log) {
-        return print::failure(&error.to_string());
-    }
+    let _log = match log::start(&loaded.config.log) {
+        Ok(guard) => guard,
+        Err(error) => return print::failure(&error.to_string()),
+    };
     let (registry, _) = match Registry::build(&loaded.config, TaskTracker::new()).await {
         Ok(built) => built,
         Err(error) => return print::build_error(&loaded.source, &error),
@@ -138,8 +139,10 @@ fn show(result: &ToolResult, whole: bool) -> ExitCode {
     } else {
         for block in &result.content {
             match block {
-                Content::Text { text, .. } if result.is_error => print::note(format_args!("error: {text}")),
-                Content::Text { text, .. } => print::line(text),
+                Content::Text { text, .. } if result.is_error => {
+                    print::note(format_args!("error: {}", print::untrusted(text)));
+                }
+                Content::Text { text, .. } => print::line(print::untrusted(text)),
                 other => print::line(serde_json::to_string(other).unwrap_or_default()),
             }
         }

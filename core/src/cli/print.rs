@@ -1,8 +1,9 @@
 //! What every command prints alike: diagnostics and failures, on standard error; results on standard output.
 
 use std::{
+    borrow::Cow,
     fmt::Display,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
 };
@@ -21,6 +22,16 @@ pub(super) fn line(text: impl Display) {
 /// One line for people, beside the result.
 pub(super) fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A text from outside, safe for a terminal: its control characters could move the cursor or rewrite lines. A pipe
+/// gets it as it is.
+pub(super) fn untrusted(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if io::stdout().is_terminal() && text.contains(acts) {
+        return text.chars().filter(|c| !acts(*c)).collect::<String>().into();
+    }
+    text.into()
 }
 
 /// Why the command failed.

@@ -17,9 +17,10 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if let Err(error) = log::start(&loaded.config.log) {
-        return print::failure(&error.to_string());
-    }
+    let _log = match log::start(&loaded.config.log) {
+        Ok(guard) => guard,
+        Err(error) => return print::failure(&error.to_string()),
+    };
     let server = match Server::start(loaded.config).await {
         Ok(server) => server,
         Err(StartError::Plugins(error)) => return print::build_error(&loaded.source, &error),
@@ -29,14 +30,14 @@ pub(super) async fn run(path: &Path) -> ExitCode {
     print::line(banner(server.config(), &server.registry()));
     let stop = async {
         stopped().await;
-        print::note("stopping: calls in flight may finish; press Ctrl-C again to stop at once");
+        tracing::info!("stopping: calls in flight may finish; press Ctrl-C again to stop at once");
         tokio::spawn(async {
             stopped().await;
             std::process::exit(1);
         });
     };
     server.serve(stop).await;
-    print::note("stopped");
+    tracing::info!("stopped");
     ExitCode::SUCCESS
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Owns where a variable came from. Never sets a variable of the process, and `Debug` shows names alone.
 
-use std::{collections::BTreeMap, fmt, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt, io, path::Path};
 
-use super::diagnostic::{Diagnostic, Diagnostics};
+use super::{
+    diagnostic::{Diagnostic, Diagnostics},
+    text_file::{self, reason},
+};
 
 /// Environment variables, by name.
 #[derive(Clone, Default)]
@@ -71,7 +74,7 @@ impl Environment {
     /// # Errors
     /// A file that cannot be read, or a line that is not `NAME=value`.
     pub(super) fn above_file(&self, path: &Path) -> Result<Self, Diagnostics> {
-        let text = match fs::read_to_string(path) {
+        let text = match text_file::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self.clone()),
             Err(error) => {
@@ -87,17 +90,6 @@ impl Environment {
         }
         variables.extend(self.variables.clone());
         Ok(Self { variables })
-    }
-}
-
-/// Why a file cannot be read, without the operating system's error number.
-pub(super) fn reason(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file",
-        io::ErrorKind::PermissionDenied => "permission denied",
-        io::ErrorKind::IsADirectory => "it is a directory",
-        io::ErrorKind::InvalidData => "it is not UTF-8 text",
-        _ => "the operating system refused",
     }
 }
 

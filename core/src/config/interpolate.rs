@@ -2,12 +2,12 @@
 //!
 //! Owns their grammar and what they stand for. A value that was put in is not searched again.
 
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 
-use super::environment::{Environment, reason};
-
-/// What one reference file may hold at most: a secret, not a disk.
-const LARGEST_FILE: u64 = 1024 * 1024;
+use super::{
+    environment::Environment,
+    text_file::{self, reason},
+};
 
 /// Why a text has no value, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +94,7 @@ fn read(path: &str, folder: &Path) -> Result<String, Unresolved> {
             "paths are relative to the configuration file",
         )
     };
-    let mut text = String::new();
-    let file = File::open(folder.join(path)).map_err(|error| unreadable(reason(&error)))?;
-    file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(|error| unreadable(reason(&error)))?;
-    if text.len() as u64 > LARGEST_FILE {
-        return Err(unreadable("it is larger than 1 MiB"));
-    }
+    let text = text_file::read(&folder.join(path)).map_err(|error| unreadable(reason(&error)))?;
     let value = text.trim_end_matches(['\n', '\r']);
     if value.is_empty() {
         return Err(unreadable("it is empty"));

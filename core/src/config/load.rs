@@ -1,20 +1,18 @@
 //! From a path to a [`Config`]: the steps in their order, and which parts are read at all.
 
-use std::{
-    fs,
-    path::{self, Path, PathBuf},
-};
+use std::path::{self, Path, PathBuf};
 
 use serde_json::Value;
 
 use super::{
     check::{Checker, flag},
     diagnostic::{Diagnostic, Diagnostics},
-    environment::{Environment, reason},
+    environment::Environment,
     interpolate, layers, rules,
     sections::{Config, ProviderKind},
     shape,
     source::{Source, owned},
+    text_file::{self, reason},
     variables,
 };
 
@@ -35,7 +33,7 @@ pub struct Loaded {
 /// Everything that is wrong with the file and the variables: all unknown keys, wrong types and unset
 /// references, or, if there are none of these, all contradictions.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostics> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = text_file::read(path).map_err(|error| {
         let message = format!("cannot be read: {}", reason(&error));
         Diagnostic::file_error(path, message, "name the configuration file with --config FILE")
     })?;

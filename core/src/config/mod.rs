@@ -23,6 +23,7 @@ mod shape;
 mod source;
 #[cfg(test)]
 mod tests;
+mod text_file;
 mod units;
 mod variables;
 

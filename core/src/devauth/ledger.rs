@@ -182,11 +182,11 @@ impl Revocations {
         room
     }
 
-    /// Remembers a grant's series. A leaked grant matters more than the entry that would end first.
+    /// Remembers a grant's series. There is always room: each comes from one of at most [`MAX_GRANTS`] grants, which a
+    /// person allowed, and forgetting another entry would make that one valid again.
     fn add_series(&self, series: String, ends_at: u64, now: u64) {
         let mut revoked = self.0.write().unwrap_or_else(PoisonError::into_inner);
         revoked.retain(|_, ends_at| *ends_at > now);
-        make_room(&mut revoked, MAX_REVOCATIONS, |ends_at| *ends_at);
         revoked.insert(series, ends_at);
     }
 

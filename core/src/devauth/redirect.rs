@@ -8,7 +8,18 @@ use url::{Host, Url};
 const MAX_LENGTH: usize = 2048;
 
 /// Schemes that a browser runs or reads itself instead of handing them to an application.
-const REFUSED_SCHEMES: [&str; 12] = [
+const REFUSED_SCHEMES: &[&str] = &[
+    "ms-msdt",
+    "search-ms",
+    "ms-search",
+    "ms-appinstaller",
+    "ms-officecmd",
+    "smb",
+    "chrome",
+    "edge",
+    "res",
+    "jar",
+    "feed",
     "javascript",
     "vbscript",
     "data",

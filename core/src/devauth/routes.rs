@@ -24,6 +24,8 @@ use super::{
 
 /// Largest request body, in bytes.
 const MAX_BODY: usize = 16 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Whether scripts of other origins may read an endpoint's answers. The endpoints that are open use no cookies.
 #[derive(Clone, Copy, PartialEq)]
@@ -240,7 +242,12 @@ fn handler(auth: &Arc<DevAuth>, decide: fn(&DevAuth, Call) -> Response) -> impl 
 }
 
 async fn read(request: &Request, body: Body) -> Result<Call, Response> {
-    let body = body.into_bytes_limit(MAX_BODY).await.map_err(|error| {
+    let Ok(body) = tokio::time::timeout(BODY_TIME, body.into_bytes_limit(MAX_BODY)).await else {
+        let mut response = refused(&Refusal::new(ErrorCode::InvalidRequest, "the body did not arrive in time"));
+        response.set_status(StatusCode::REQUEST_TIMEOUT);
+        return Err(response);
+    };
+    let body = body.map_err(|error| {
         let too_large = matches!(error, ReadBodyError::PayloadTooLarge);
         let description = if too_large { "the body is larger than 16 KiB" } else { "the body could not be read" };
         let mut response = refused(&Refusal::new(ErrorCode::InvalidRequest, description));

@@ -46,12 +46,17 @@ impl BodyError {
 
 /// The body of a request with these headers, bounded in size and time.
 pub(super) async fn body(state: &State, headers: &HeaderMap, body: poem::Body) -> Result<bytes::Bytes, BodyError> {
-    let most = usize::try_from(state.config.server.max_body.0).unwrap_or(usize::MAX);
+    bounded(state.config.server.max_body.0, headers, body).await
+}
+
+/// A body of at most `most` bytes.
+pub(super) async fn bounded(most: u64, headers: &HeaderMap, body: poem::Body) -> Result<bytes::Bytes, BodyError> {
     // What is announced as too large need not be waited for.
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > state.config.server.max_body.0) {
+    if announced.is_some_and(|length: u64| length > most) {
         return Err(BodyError::TooLarge);
     }
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     match tokio::time::timeout(BODY_TIMEOUT, body.into_bytes_limit(most)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(BodyError::TooLarge),
@@ -65,7 +70,8 @@ pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request:
     let request_id = RequestId::of(&request);
     let registry = state.registry.load();
     let unknown = |request_id: &str| {
-        let text = format!("the endpoint \"{endpoint}\" offers no tool \"{tool}\"; see /api/tools");
+        let cut = |text: &str| text.chars().take(128).collect::<String>();
+        let text = format!("the endpoint \"{}\" offers no tool \"{}\"; see /api/tools", cut(endpoint), cut(tool));
         refusal(StatusCode::NOT_FOUND, "unknown_tool", &text, request_id)
     };
     if state.gate.resource(endpoint).is_none() {

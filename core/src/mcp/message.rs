@@ -110,6 +110,10 @@ pub(super) fn read<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Message<'a
         Some("tools/call") if id.is_some() => {
             let params =
                 envelope.params.ok_or_else(|| invalid_params("tools/call needs params with the tool's name"))?;
+            // serde would read an array as well, member by member.
+            if !params.get().starts_with('{') {
+                return Err(invalid_params("the params of tools/call are a JSON object"));
+            }
             let params: CallParams<'a> = serde_json::from_str(params.get())
                 .map_err(|wrong| invalid_params(&format!("the params of tools/call do not fit: {wrong}")))?;
             match params.arguments.map(RawValue::get) {
@@ -177,6 +181,7 @@ mod tests {
             ),
             ("two names", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#),
             ("no name", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#),
+            ("a list as params", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["echo",{}]}"#),
             ("no params", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#),
             ("a number as name", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}"#),
             (

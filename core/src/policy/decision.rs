@@ -102,6 +102,15 @@ impl Drop for Permit {
     }
 }
 
+/// A tool's name as a caller gave it: as much of it as a name may be long.
+fn named(tool: &str) -> Arc<str> {
+    const LONGEST: usize = 128;
+    match tool.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &tool[..end]).into(),
+        None => tool.into(),
+    }
+}
+
 fn milliseconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
@@ -185,7 +194,7 @@ impl Policy {
             client_id: principal.id().client_id.clone(),
             face: request.face.as_str(),
             endpoint: request.endpoint.into(),
-            tool: Some(request.tool.into()),
+            tool: Some(named(request.tool)),
             arguments: request.arguments.cloned(),
             ..Record::default()
         };
@@ -205,7 +214,7 @@ impl Policy {
                     Reason::RateLimited { .. } => "rate_limited",
                 });
                 slot.fill(record);
-                Err(Refusal { tool: request.tool.into(), reason })
+                Err(Refusal { tool: named(request.tool), reason })
             }
         }
     }

@@ -211,6 +211,23 @@ impl Audit {
     }
 }
 
+/// The same JSON, with the characters escaped that a terminal or a pager would act on: JSON itself leaves DEL, C1
+/// controls and changes of writing direction as they are.
+fn without_controls(json: String) -> String {
+    let acts = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !json.contains(acts) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len() + 16), |mut text, c| {
+        if acts(c) {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)))
+        } else {
+            text.push(c)
+        }
+        text
+    })
+}
+
 struct Writer {
     sink: Box<dyn Write + Send>,
     records: mpsc::UnboundedReceiver<Record>,
@@ -226,9 +243,8 @@ impl Writer {
             if lost > 0 {
                 tracing::warn!(lost, "the audit log could not keep up; records were dropped");
             }
-            if let Ok(mut line) = serde_json::to_vec(&record) {
-                line.push(b'\n');
-                self.write(&line);
+            if let Ok(line) = serde_json::to_string(&record) {
+                self.write(format!("{}\n", without_controls(line)).as_bytes());
             }
             self.backlog.waiting.fetch_sub(1, Ordering::AcqRel);
             self.backlog.freed.notify_waiters();
@@ -258,6 +274,14 @@ mod tests {
 
     fn section(on_full: OnFull, sink: &str) -> AuditSection {
         AuditSection { sink: sink.into(), on_full, queue: 1, arguments: false }
+    }
+
+    #[test]
+    fn controls_that_json_leaves_alone_are_escaped() {
+        let json = serde_json::to_string("a\u{9b}31m\u{7f}\u{202e}é").unwrap();
+        let safe = without_controls(json);
+        assert_eq!(safe, "\"a\\u009b31m\\u007f\\u202eé\"");
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), "a\u{9b}31m\u{7f}\u{202e}é");
     }
 
     /// A sink that takes a line when it is told to.

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Log, LogFormat};
@@ -32,19 +33,20 @@ fn filter(log: &Log) -> Result<EnvFilter, LogError> {
         .map_err(|_| LogError::Level(directives))
 }
 
-/// Start logging. `RUST_LOG` wins over `log.level`.
+/// Start logging. `RUST_LOG` wins over `log.level`. What is logged is written until the guard is dropped, by a thread
+/// of its own: a standard error that nobody reads must not hold up a request. Lines beyond its queue are lost.
 ///
 /// # Errors
 /// When the level is not understood.
-pub fn start(log: &Log) -> Result<(), LogError> {
+pub fn start(log: &Log) -> Result<WorkerGuard, LogError> {
     let filter = filter(log)?;
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let registry = tracing_subscriber::registry().with(filter);
-    let layer =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(std::io::stderr().is_terminal());
     // A second start in one process (tests) keeps the first subscriber.
     let _ = match log.format {
         LogFormat::Text => registry.with(layer).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
-    Ok(())
+    Ok(guard)
 }
