@@ -156,6 +156,22 @@ async fn without_a_session_there_is_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_refused_whatever_the_revision() {
+    let house = House::open().await;
+    let token = house.reader();
+    for version in VERSIONS {
+        let session = Session::open(&house, &token, version).await;
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "echo", "arguments": { "text": "x" },
+        } });
+        let answer = session.send(&token, &json!([call, call])).await;
+        assert_eq!((answer.status, answer.rpc_error()), (400, -32600), "{}", version.0);
+        assert!(answer.body.contains("batch"), "{}", answer.body);
+    }
+    assert!(house.server.audit().is_empty(), "nothing was called");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_belongs_to_its_principal() {
     let house = House::open().await;
     let owner = house.reader();
