@@ -296,5 +296,5 @@ try {
 } catch (error) {
   console.error(error);
   console.error(['      the last exchanges:', ...traffic.slice(-20).map(describe)].join('\n'));
-  process.exitCode = 1;
+  process.exit(1); // a session's stream may still be open
 }

@@ -8,6 +8,7 @@ use super::print;
 use crate::{
     config::{Config, Source},
     host::Registry,
+    http::check_providers,
 };
 
 pub(super) async fn run(path: &Path) -> ExitCode {
@@ -15,6 +16,9 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    if let Err(error) = check_providers(&loaded.config) {
+        return print::failure(&error.to_string());
+    }
     let (registry, findings) = match Registry::build(&loaded.config, TaskTracker::new()).await {
         Ok(built) => built,
         Err(error) => return print::build_error(&loaded.source, &error),

@@ -23,7 +23,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::leftover::Leftover;
+use super::{leftover::Leftover, opening::Opening};
 
 /// Largest request head, in bytes; a larger one is answered 431.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -85,7 +85,7 @@ pub(super) async fn serve<E>(
                 continue;
             }
         };
-        let connection = match connect(&builder, stream, remote, Arc::clone(&app)) {
+        let connection = match connect(&builder, stream, remote, bounds.header_timeout, Arc::clone(&app)) {
             Ok(connection) => graceful.watch(connection),
             Err(error) => {
                 tracing::debug!(%error, "a connection was gone before it was served");
@@ -119,6 +119,7 @@ fn connect<E: Endpoint + 'static>(
     builder: &Builder<TokioExecutor>,
     stream: TcpStream,
     remote: SocketAddr,
+    header_timeout: Duration,
     app: Arc<E>,
 ) -> std::io::Result<
     impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send + use<E>,
@@ -131,7 +132,8 @@ fn connect<E: Endpoint + 'static>(
         let (local, remote) = (local.clone(), remote.clone());
         async move { Ok::<_, Infallible>(answer(app, request, local, remote).await) }
     });
-    Ok(builder.serve_connection(TokioIo::new(stream), service).into_owned())
+    let stream = TokioIo::new(Opening::new(stream, header_timeout));
+    Ok(builder.serve_connection(stream, service).into_owned())
 }
 
 async fn answer<E: Endpoint>(

@@ -20,7 +20,7 @@ use super::{
     rest,
 };
 use crate::{
-    config::Config,
+    config::{Config, OnMissingScope},
     devauth::DevAuth,
     gate::Gate,
     host::Current,
@@ -73,7 +73,7 @@ impl App {
         }
         routes = routes
             .at("/api/tools/:endpoint/:tool", CallRoute(Arc::clone(&state)))
-            .at("/openapi.json", Pages(Arc::clone(&state), openapi_json))
+            .at("/openapi.json", DocumentRoute(Arc::clone(&state)))
             .at("/docs", Pages(Arc::clone(&state), docs))
             .at("/docs/oauth-receiver.html", Pages(Arc::clone(&state), receiver))
             .at("/docs/assets/:name", Pages(Arc::clone(&state), asset))
@@ -108,7 +108,8 @@ impl App {
             && let Err(why) =
                 self.doors.host(request.headers(), request.uri().authority().map(|authority| authority.as_str()))
         {
-            return refusal(StatusCode::FORBIDDEN, "forbidden_host", &why, &request_id);
+            let (status, error) = why.status();
+            return refusal(status, error, &why.to_string(), &request_id);
         }
         if kind == Kind::Guarded
             && let Err(why) = self.doors.origin(request.headers())
@@ -203,7 +204,8 @@ impl Endpoint for McpRoute {
             Ok(principal) => principal,
             Err(challenge) => return Ok(refusal::poem(challenge.response(&request_id))),
         };
-        let body = match rest::body(state, request.take_body()).await {
+        let unread = request.take_body();
+        let body = match rest::body(state, request.headers(), unread).await {
             Ok(body) => body,
             Err(error) => return Ok(error.response(state, &request_id)),
         };
@@ -270,6 +272,35 @@ impl Endpoint for Fixed {
     }
 }
 
+/// `GET /openapi.json`: no token is needed; with one, it also shows the tools that only this token reaches.
+struct DocumentRoute(Arc<State>);
+
+impl Endpoint for DocumentRoute {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
+        }
+        let state = &self.0;
+        let registry = state.registry.load();
+        let mut callers = HashMap::new();
+        let hides =
+            state.config.endpoints.iter().filter(|(_, endpoint)| endpoint.on_missing_scope == OnMissingScope::Hide);
+        for (name, _) in hides {
+            if let Some(principal) = state.gate.recognise(name, request.headers()).await {
+                callers.insert(name.clone(), principal);
+            }
+        }
+        let text = if callers.is_empty() {
+            state.documents.public(&registry)
+        } else {
+            state.documents.seen_by(&registry, &callers)
+        };
+        Ok(Response::builder().content_type("application/json").body(text))
+    }
+}
+
 /// A page that is read with GET.
 struct Pages(Arc<State>, fn(&State, &Request) -> Response);
 
@@ -282,10 +313,6 @@ impl Endpoint for Pages {
         }
         Ok((self.1)(&self.0, &request))
     }
-}
-
-fn openapi_json(state: &State, _request: &Request) -> Response {
-    Response::builder().content_type("application/json").body(state.documents.public(&state.registry.load()))
 }
 
 fn html(page: openapi::page::Rendered) -> Response {

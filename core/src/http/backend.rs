@@ -123,7 +123,7 @@ impl Backend for Answers {
     async fn register(&self, request: &Request, body: Body) -> Raw {
         let id = RequestId::of(request);
         let content_type = request.content_type().map(str::to_owned);
-        let body = match rest::body(&self.state, body).await {
+        let body = match rest::body(&self.state, request.headers(), body).await {
             Ok(body) => body,
             Err(error) => return collect(error.response(&self.state, &id)).await,
         };

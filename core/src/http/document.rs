@@ -1,6 +1,6 @@
 //! The OpenAPI document of what runs here, and what its page needs to know.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::{Config, ProviderKind},
     host::Registry,
+    policy::Principal,
 };
 
 /// The document of one registry, made once.
@@ -46,9 +47,14 @@ impl Documents {
         if let Some(made) = self.made.load_full().filter(|made| Arc::ptr_eq(&made.registry, registry)) {
             return made.text.clone();
         }
-        let text = Bytes::from(document(&self.config, registry, &self.provider).to_string());
+        let text = Bytes::from(document(&self.config, registry, &self.provider, &HashMap::new()).to_string());
         self.made.store(Some(Arc::new(Made { registry: Arc::clone(registry), text: text.clone() })));
         text
+    }
+
+    /// The document as one caller may see it: with the tools that only this caller's token reaches.
+    pub(super) fn seen_by(&self, registry: &Registry, callers: &HashMap<String, Arc<Principal>>) -> Bytes {
+        Bytes::from(document(&self.config, registry, &self.provider, callers).to_string())
     }
 
     /// The page around it.
@@ -111,10 +117,15 @@ fn scheme_of(config: &Config, endpoint: &str) -> Option<String> {
 
 /// The OpenAPI document of a configuration and its tools, as somebody without a token may see it.
 pub fn openapi_document(config: &Config, registry: &Registry) -> Value {
-    document(config, registry, &ProviderEndpoints::of(config))
+    document(config, registry, &ProviderEndpoints::of(config), &HashMap::new())
 }
 
-fn document(config: &Config, registry: &Registry, provider: &ProviderEndpoints) -> Value {
+fn document(
+    config: &Config,
+    registry: &Registry,
+    provider: &ProviderEndpoints,
+    callers: &HashMap<String, Arc<Principal>>,
+) -> Value {
     let mut tools = Vec::new();
     let mut endpoints = Vec::new();
     let mut security: Vec<(String, SecurityScheme)> = Vec::new();
@@ -130,7 +141,7 @@ fn document(config: &Config, registry: &Registry, provider: &ProviderEndpoints) 
         let path = url::Url::parse(&resource).map(|url| url.path().to_owned()).unwrap_or_default();
         let metadata_paths = if scheme.is_some() { vec![path] } else { Vec::new() };
         endpoints.push(EndpointOperations { name: name.to_owned(), scheme, metadata_paths });
-        tools.extend(registry.visible(name, None).map(|offered| ToolOperation {
+        tools.extend(registry.visible(name, callers.get(name).map(Arc::as_ref)).map(|offered| ToolOperation {
             endpoint: name.to_owned(),
             plugin: offered.policy.plugin.to_string(),
             name: offered.tool.name.clone(),

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
 use crate::config::Config;
@@ -29,6 +29,27 @@ const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Accept, Mcp-Method, 
 pub(super) struct Doors {
     hosts: HashSet<String>,
     origins: HashSet<String>,
+}
+
+/// Why a request is not for us.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HostRefused {
+    #[error("the request names no host")]
+    Missing,
+    #[error("the request names more than one host")]
+    Several,
+    #[error("the host \"{0}\" is not served here; add it to server.allowed_hosts, or set server.public_url")]
+    Other(String),
+}
+
+impl HostRefused {
+    /// A request without one host is malformed (RFC 9112 section 3.2); one for another host is not ours to answer.
+    pub(super) fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Missing | Self::Several => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Other(_) => (StatusCode::FORBIDDEN, "forbidden_host"),
+        }
+    }
 }
 
 impl Doors {
@@ -69,20 +90,20 @@ impl Doors {
         }
     }
 
-    /// Whether the request is addressed to us.
-    pub(super) fn host(&self, headers: &HeaderMap, authority: Option<&str>) -> Result<(), String> {
+    /// Whether the request is addressed to us: in the `Host` header, and in the target where that names a host
+    /// (`:authority` in HTTP/2), which is the one that counts (RFC 9112 section 3.2.2).
+    pub(super) fn host(&self, headers: &HeaderMap, authority: Option<&str>) -> Result<(), HostRefused> {
         let mut named = headers.get_all(header::HOST).iter();
-        let host = match (named.next(), named.next(), authority) {
-            (Some(host), None, _) => host.to_str().unwrap_or_default(),
-            (None, None, Some(authority)) => authority,
-            (None, None, None) => return Err("the request names no host".into()),
-            _ => return Err("the request names more than one host".into()),
-        };
-        if self.hosts.contains(&host.to_ascii_lowercase()) {
-            return Ok(());
+        let (host, further) = (named.next(), named.next());
+        if further.is_some() {
+            return Err(HostRefused::Several);
         }
-        let host: String = host.chars().take(100).collect();
-        Err(format!("the host \"{host}\" is not served here; add it to server.allowed_hosts, or set server.public_url"))
+        let host = host.map(|host| host.to_str().unwrap_or_default());
+        if host.is_none() && authority.is_none() {
+            return Err(HostRefused::Missing);
+        }
+        let other = host.into_iter().chain(authority).find(|host| !self.hosts.contains(&host.to_ascii_lowercase()));
+        other.map_or(Ok(()), |host| Err(HostRefused::Other(host.chars().take(100).collect())))
     }
 
     /// Whether the request comes from a page that may call. Without an Origin it comes from no page.
@@ -183,7 +204,14 @@ mod tests {
         ];
         for (doors, host, expected) in cases {
             assert_eq!(doors.host(&with(header::HOST, host), None).is_ok(), expected, "{host}");
+            assert_eq!(doors.host(&HeaderMap::new(), Some(host)).is_ok(), expected, "{host} in the target");
         }
+        let ours = with(header::HOST, "localhost:10000");
+        assert!(local.host(&ours, Some("127.0.0.1:10000")).is_ok());
+        let refused = local.host(&ours, Some("evil.example")).unwrap_err();
+        assert_eq!(refused.status(), (StatusCode::FORBIDDEN, "forbidden_host"));
+        let refused = local.host(&HeaderMap::new(), None).unwrap_err();
+        assert_eq!(refused.status(), (StatusCode::BAD_REQUEST, "invalid_request"));
     }
 
     #[test]

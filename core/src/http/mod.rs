@@ -11,9 +11,10 @@ mod document;
 mod doors;
 mod leftover;
 pub mod openapi;
+mod opening;
 mod refusal;
 mod rest;
 mod server;
 
 pub use document::openapi_document;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, check_providers};

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::{HeaderMap, header};
 use poem::{Request, Response, http::StatusCode};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -43,9 +44,14 @@ impl BodyError {
     }
 }
 
-/// A body, bounded in size and time.
-pub(super) async fn body(state: &State, body: poem::Body) -> Result<bytes::Bytes, BodyError> {
+/// The body of a request with these headers, bounded in size and time.
+pub(super) async fn body(state: &State, headers: &HeaderMap, body: poem::Body) -> Result<bytes::Bytes, BodyError> {
     let most = usize::try_from(state.config.server.max_body.0).unwrap_or(usize::MAX);
+    // What is announced as too large need not be waited for.
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > state.config.server.max_body.0) {
+        return Err(BodyError::TooLarge);
+    }
     match tokio::time::timeout(BODY_TIMEOUT, body.into_bytes_limit(most)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(BodyError::TooLarge),
@@ -129,7 +135,9 @@ async fn arguments(
     let essence = request.content_type().and_then(|kind| kind.split(';').next()).map(str::trim);
     let is_json = essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let declared = essence.is_some();
-    let bytes = body(state, request.take_body()).await.map_err(|error| Box::new(error.response(state, request_id)))?;
+    let unread = request.take_body();
+    let bytes =
+        body(state, request.headers(), unread).await.map_err(|error| Box::new(error.response(state, request_id)))?;
     if bytes.is_empty() {
         return Ok(Map::new());
     }

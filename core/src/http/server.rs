@@ -3,6 +3,7 @@
 use std::{collections::HashMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
+use jsonwebtoken::jwk::JwkSet;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -50,6 +51,16 @@ pub enum StartError {
         /// What is wrong.
         error: ProfileError,
     },
+    /// One endpoint's tokens would open another.
+    #[error(
+        "a token for the endpoint \"{one}\" would open \"{other}\"; give each its own resource (Scalekit: its own resource_id) or audience"
+    )]
+    SharedTokens {
+        /// An endpoint's name.
+        one: String,
+        /// Another's.
+        other: String,
+    },
 }
 
 /// A server that listens but does not serve yet.
@@ -82,13 +93,12 @@ impl Server {
         let public_url = config.public_url();
         let mut resources = IndexMap::new();
         let mut endpoints = HashMap::new();
-        for name in config.endpoints.keys() {
-            let resource = config.resource(name);
-            let verifier = verifier(&config, name, &resource, dev.as_ref(), &client)
-                .map_err(|error| StartError::Provider { endpoint: name.clone(), error })?;
-            resources.insert(name.clone(), ProtectedResource::new(resource, &public_url, verifier));
-            let endpoint = mcp::Endpoint::new(name, &config.server, registry.clone(), audit.clone(), stop.clone());
-            endpoints.insert(name.clone(), endpoint);
+        for (name, profile) in profiles(&config, dev.as_ref())? {
+            let verifier = profile.map(|profile| Arc::new(Verifier::new(profile, Arc::clone(&client))));
+            let resource = ProtectedResource::new(config.resource(&name), &public_url, verifier);
+            let endpoint = mcp::Endpoint::new(&name, &config.server, registry.clone(), audit.clone(), stop.clone());
+            resources.insert(name.clone(), resource);
+            endpoints.insert(name, endpoint);
         }
         let gate = Gate::new(resources, registry.clone(), audit.clone());
         let documents = Documents::new(Arc::new(config.clone()));
@@ -165,28 +175,47 @@ fn dev_issuer(config: &Config) -> String {
     format!("{}/dev/auth", config.public_url())
 }
 
-fn verifier(
-    config: &Config,
-    endpoint: &str,
-    resource: &str,
-    dev: Option<&Arc<DevAuth>>,
-    client: &Arc<ProviderClient>,
-) -> Result<Option<Arc<Verifier>>, ProfileError> {
-    let profile = match config.provider_for(endpoint) {
+/// What keeps tokens from being checked with this configuration; reaches nothing and opens nothing.
+///
+/// # Errors
+/// A provider that tokens cannot be checked with, or two endpoints of which one takes the other's tokens.
+pub fn check_providers(config: &Config) -> Result<(), StartError> {
+    profiles(config, None).map(drop)
+}
+
+/// The profile of each endpoint; none where everyone may call.
+fn profiles(config: &Config, dev: Option<&Arc<DevAuth>>) -> Result<IndexMap<String, Option<Profile>>, StartError> {
+    let mut profiles: IndexMap<String, Option<Profile>> = IndexMap::new();
+    for name in config.endpoints.keys() {
+        let profile =
+            profile(config, name, dev).map_err(|error| StartError::Provider { endpoint: name.clone(), error })?;
+        let clash = profiles.iter().find(|(_, other)| match (&profile, other) {
+            (Some(one), Some(other)) => one.tokens_pass_at(other) || other.tokens_pass_at(one),
+            _ => false,
+        });
+        if let Some((other, _)) = clash {
+            return Err(StartError::SharedTokens { one: other.clone(), other: name.clone() });
+        }
+        profiles.insert(name.clone(), profile);
+    }
+    Ok(profiles)
+}
+
+fn profile(config: &Config, endpoint: &str, dev: Option<&Arc<DevAuth>>) -> Result<Option<Profile>, ProfileError> {
+    let resource = config.resource(endpoint);
+    Ok(Some(match config.provider_for(endpoint) {
         None | Some(ProviderConfig::None) => return Ok(None),
-        Some(ProviderConfig::Scalekit(section)) => Profile::scalekit(&section, resource)?,
-        Some(ProviderConfig::OAuth(section)) => Profile::oauth(&section, resource)?,
+        Some(ProviderConfig::Scalekit(section)) => Profile::scalekit(&section, &resource)?,
+        Some(ProviderConfig::OAuth(section)) => Profile::oauth(&section, &resource)?,
         Some(ProviderConfig::Dev) => {
-            let Some(dev) = dev else { return Ok(None) };
-            let (keys, revoked) = (Arc::clone(dev), Arc::clone(dev));
+            let (keys, revoked) = (dev.cloned(), dev.cloned());
             Profile::dev(DevProfile {
                 issuer: dev_issuer(config),
-                resource: resource.to_owned(),
+                resource,
                 algorithms: vec![Algorithm::ES256],
-                keys: Arc::new(move || keys.key_set()),
-                revoked: Arc::new(move |token_id| revoked.is_revoked(token_id)),
+                keys: Arc::new(move || keys.as_ref().map_or_else(|| JwkSet { keys: Vec::new() }, |dev| dev.key_set())),
+                revoked: Arc::new(move |token_id| revoked.as_ref().is_none_or(|dev| dev.is_revoked(token_id))),
             })
         }
-    };
-    Ok(Some(Arc::new(Verifier::new(profile, Arc::clone(client)))))
+    }))
 }

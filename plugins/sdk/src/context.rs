@@ -17,7 +17,7 @@ pub struct Caller {
     pub subject: Arc<str>,
     /// The OAuth client; may be an HTTPS URL (client id metadata document).
     pub client_id: Option<Arc<str>>,
-    /// The scopes granted, implied ones included.
+    /// The scopes of the caller's token, as granted: what they imply is the host's to know.
     pub scopes: Arc<[Arc<str>]>,
 }
 
