@@ -154,7 +154,8 @@ async fn within_a_session_the_client_says_so_instead() {
 async fn a_server_told_to_stop_lets_calls_in_flight_finish() {
     for (signal, face) in [(Signal::TERM, "mcp"), (Signal::INT, "rest"), (Signal::TERM, "session")] {
         let upstream = Upstream::open().await;
-        let house = open(&upstream).await;
+        let variables = [("TAVILY", upstream.url()), ("TOOLGATE_SERVER__DRAIN", "1m".to_owned())];
+        let house = House::with(CONFIG, &variables.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
         let token = house.reader();
         let params = || json!({ "name": "tavily_search", "arguments": search() });
         let session = Session::newest(&house, &token).await;

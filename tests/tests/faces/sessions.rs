@@ -10,9 +10,9 @@ const VERSIONS: [(&str, bool); 3] = [("2025-11-25", true), ("2025-06-18", true),
 
 /// Sessions that end soon. They outlive the longest call, so that is short too.
 pub(crate) const SHORT: [(&str, &str); 3] = [
-    ("TOOLGATE_SERVER__SESSION_IDLE", "300ms"),
-    ("TOOLGATE_PLUGINS__WEB_SEARCH__LIMITS__TIMEOUT", "200ms"),
-    ("TOOLGATE_PLUGINS__ECHO__LIMITS__TIMEOUT", "200ms"),
+    ("TOOLGATE_SERVER__SESSION_IDLE", "3s"),
+    ("TOOLGATE_PLUGINS__WEB_SEARCH__LIMITS__TIMEOUT", "2s"),
+    ("TOOLGATE_PLUGINS__ECHO__LIMITS__TIMEOUT", "2s"),
 ];
 
 /// Ask for a session.
