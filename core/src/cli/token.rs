@@ -22,6 +22,12 @@ pub(super) struct Options {
     url: Option<String>,
 }
 
+/// What is read of the metadata of RFC 9728.
+#[derive(Deserialize)]
+struct Resource {
+    resource: String,
+}
+
 #[derive(Deserialize)]
 struct Client {
     client_id: String,
@@ -66,6 +72,9 @@ async fn ask(config: &Config, options: Options) -> Result<String, String> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|error| error.to_string())?;
+    // The server knows its own name best: it may listen, or be published, elsewhere than this file says.
+    let metadata = format!("{}/.well-known/oauth-protected-resource{}", url.trim_end_matches('/'), endpoint.path);
+    let Resource { resource } = answer(&base, http.get(metadata)).await?;
     let registration = json!({
         "client_name": "toolgate token",
         "grant_types": ["client_credentials"],
@@ -78,7 +87,7 @@ async fn ask(config: &Config, options: Options) -> Result<String, String> {
         ("client_id", &client.client_id),
         ("client_secret", &client.client_secret),
         ("scope", &scope),
-        ("resource", &config.resource(name)),
+        ("resource", &resource),
     ];
     let token: Token = answer(&base, http.post(format!("{base}/token")).form(&form)).await?;
     Ok(token.access_token)

@@ -124,7 +124,8 @@ impl Sessions {
         let mut table = lock(&self.table);
         let full = |table: &Table| {
             let own = table.owners.values().chain(&table.pending).filter(|owner| *owner == principal).count();
-            table.owners.len() + table.pending.len() >= self.most || own >= self.most_each
+            // Sessions whose client left before it knew their id have no owner here, and count all the same.
+            table.owners.len().max(living.len()) + table.pending.len() >= self.most || own >= self.most_each
         };
         if full(&table) {
             // Expired sessions leave rmcp's table by themselves, ours when room is needed.

@@ -1,5 +1,7 @@
 //! Slow tools, clients that leave, and the end of the server.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -151,10 +153,33 @@ async fn within_a_session_the_client_says_so_instead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_does_not_end_under_a_call() {
+    let upstream = Upstream::open().await;
+    let idle = ("TOOLGATE_SERVER__SESSION_IDLE", "100ms");
+    let house = House::with(CONFIG, &[("TAVILY", &upstream.url()), idle]).await;
+    let token = house.reader();
+    let session = Session::newest(&house, &token).await;
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {
+        "name": "tavily_search", "arguments": search(),
+    } });
+    let client = tokio::spawn(Answer::to(session.message(&token, &call)));
+    let held = upstream.request().await;
+    // Others are served for several times as long as a session may be idle.
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(500) {
+        assert_eq!(Answer::to(house.post(&token, "echo", &json!({ "text": "x" }))).await.status, 200);
+    }
+    answer(held).await;
+    let result = client.await.expect("no panic").result();
+    assert_eq!(result["isError"], false, "{result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_told_to_stop_lets_calls_in_flight_finish() {
     for (signal, face) in [(Signal::TERM, "mcp"), (Signal::INT, "rest"), (Signal::TERM, "session")] {
         let upstream = Upstream::open().await;
-        let house = open(&upstream).await;
+        let variables = [("TAVILY", upstream.url()), ("TOOLGATE_SERVER__DRAIN", "1m".to_owned())];
+        let house = House::with(CONFIG, &variables.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
         let token = house.reader();
         let params = || json!({ "name": "tavily_search", "arguments": search() });
         let session = Session::newest(&house, &token).await;

@@ -79,6 +79,16 @@ async fn a_machine_gets_a_token_and_calls_through_both_faces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_for_the_server_that_gives_it_wherever_that_is() {
+    let server = serve().await;
+    // The file says port 10000.
+    let asked = Launch::shipped().command(&["token", "--url", &server.url()]).run().await;
+    assert_eq!(asked.code(), Some(0), "{asked:?}");
+    let call = http().post(format!("{}/api/tools/web-search/echo", server.url())).bearer_auth(asked.stdout.trim_end());
+    assert_eq!(Answer::to(call.json(&json!({ "text": "x" }))).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scope_that_is_not_asked_for_is_not_given() {
     let server = serve().await;
     let token = token(&server, "web-search:write").await;

@@ -10,9 +10,9 @@ const VERSIONS: [(&str, bool); 3] = [("2025-11-25", true), ("2025-06-18", true),
 
 /// Sessions that end soon. They outlive the longest call, so that is short too.
 pub(crate) const SHORT: [(&str, &str); 3] = [
-    ("TOOLGATE_SERVER__SESSION_IDLE", "300ms"),
-    ("TOOLGATE_PLUGINS__WEB_SEARCH__LIMITS__TIMEOUT", "200ms"),
-    ("TOOLGATE_PLUGINS__ECHO__LIMITS__TIMEOUT", "200ms"),
+    ("TOOLGATE_SERVER__SESSION_IDLE", "3s"),
+    ("TOOLGATE_PLUGINS__WEB_SEARCH__LIMITS__TIMEOUT", "2s"),
+    ("TOOLGATE_PLUGINS__ECHO__LIMITS__TIMEOUT", "2s"),
 ];
 
 /// Ask for a session.
@@ -153,6 +153,22 @@ async fn without_a_session_there_is_a_reason() {
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     let request = changed(session.message(&token, &ping), &[("mcp-protocol-version", "1999-01-01")], &[]);
     assert_eq!(Answer::to(request).await.status, 400, "a revision that never was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_refused_whatever_the_revision() {
+    let house = House::open().await;
+    let token = house.reader();
+    for version in VERSIONS {
+        let session = Session::open(&house, &token, version).await;
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "echo", "arguments": { "text": "x" },
+        } });
+        let answer = session.send(&token, &json!([call, call])).await;
+        assert_eq!((answer.status, answer.rpc_error()), (400, -32600), "{}", version.0);
+        assert!(answer.body.contains("batch"), "{}", answer.body);
+    }
+    assert!(house.server.audit().is_empty(), "nothing was called");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use crate::{
 async fn a_stream_ends_when_its_token_expires() {
     let house = House::open().await;
     // Refused from a minute after `exp` on, the leeway for clocks that differ.
-    let end = from_now(4);
+    let end = from_now(8);
     let token = house.token(&json!({ "scope": "web-search:read", "exp": end - 60 }));
     let session = Session::newest(&house, &token).await;
     let answer = Answer::to(session.stream(&token)).await;

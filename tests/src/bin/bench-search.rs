@@ -1,0 +1,176 @@
+//! How long an authenticated call takes, and how much memory an idle server holds. Run by hand, in release:
+//!
+//! `cargo run --release -p toolgate-tests --bin bench-search [CALLS]`
+//!
+//! Starts the real binary against a stand-in for Tavily that answers at once, sends calls one after another over one
+//! kept connection (MCP 2026-07-28 and the REST face; `tavily_search`, and `echo` for what is not Tavily's), and prints
+//! the quantiles of their times and the server's resident memory. Everything runs on this machine: the figures hold the
+//! client's time and the stand-in's, too; the line "stand-in alone" says how much of it is theirs.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use toolgate_tests::{
+    authority::Authority,
+    server::{Launch, Server},
+    tavily::{self, StandIn},
+};
+
+/// Where the MCP endpoint is.
+const PATH: &str = "/web-search/mcp";
+
+/// Calls before the clock starts: connections, keys and pools are warm then, as they are in a server that runs.
+const WARM_UP: usize = 200;
+
+/// The configuration: the authorization server is another one, as in production, and nothing is limited.
+const CONFIG: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+[auth]
+provider = "oauth"
+[auth.oauth]
+issuer = "${ISSUER}"
+[scopes."web-search:read"]
+description = "Search the web and read pages"
+[endpoints.web-search]
+path = "/web-search/mcp"
+plugins = ["web-search", "echo"]
+[plugins.web-search]
+builtin = "tavily"
+settings = { api_key = "tvly-stand-in", api_base_url = "${TAVILY}" }
+[plugins.web-search.tools]
+"*" = { scopes = ["web-search:read"] }
+[plugins.echo]
+builtin = "echo"
+[plugins.echo.tools]
+echo = { scopes = ["web-search:read"] }
+"#;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let calls = match std::env::args().nth(1).map(|text| text.parse()) {
+        None => 5000,
+        Some(Ok(calls)) if calls > 0 => calls,
+        Some(_) => {
+            let _ = writeln!(io::stderr(), "bench-search: the number of calls is a positive number");
+            return ExitCode::from(2);
+        }
+    };
+    match run(calls).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "bench-search: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+async fn run(calls: usize) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    if cfg!(debug_assertions) {
+        writeln!(out, "This is a debug build; its figures say little. Run it with --release.")?;
+    }
+    let tavily = StandIn::start().await?;
+    let authority = Authority::generic("").await;
+    let launch = Launch::new(CONFIG).env("ISSUER", &authority.issuer()).env("TAVILY", &tavily.url());
+    let server = launch.start().await;
+    let audience = json!(format!("{}{PATH}", server.public_url()));
+    let token = authority.token(&audience, &json!({ "scope": "web-search:read" }));
+    let http = Client::builder().no_proxy().pool_max_idle_per_host(1).tcp_nodelay(true).build()?;
+
+    writeln!(out, "{calls} calls each, one after another, over one connection")?;
+    writeln!(out, "memory, just started        {}", memory(&server))?;
+    writeln!(out, "                              p50       p90       p99       max   (µs)")?;
+    let search = || json!({ "query": "model context protocol" });
+    let alone = || {
+        let url = format!("{}/search", tavily.url());
+        http.post(url).bearer_auth(tavily::KEY).json(&search())
+    };
+    measure(&mut out, "stand-in alone", calls, &tavily, alone).await?;
+    for (name, tool, arguments) in
+        [("tavily_search", "tavily_search", search()), ("echo", "echo", json!({ "text": "hello" }))]
+    {
+        let mcp = || mcp(&http, &server, &token, tool, &arguments);
+        measure(&mut out, &format!("{name}, MCP"), calls, &tavily, mcp).await?;
+        let rest = || {
+            let url = format!("{}/api/tools/web-search/{tool}", server.url());
+            http.post(url).bearer_auth(&token).json(&arguments)
+        };
+        measure(&mut out, &format!("{name}, REST"), calls, &tavily, rest).await?;
+    }
+    drop(http);
+    writeln!(out, "memory, idle after it       {}", memory(&server))?;
+    Ok(())
+}
+
+/// A call as a client of 2026-07-28 sends it.
+fn mcp(http: &Client, server: &Server, token: &str, tool: &str, arguments: &Value) -> RequestBuilder {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": tool,
+        "arguments": arguments,
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "bench", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    } });
+    http.post(format!("{}{PATH}", server.url()))
+        .bearer_auth(token)
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", tool)
+        .json(&message)
+}
+
+/// Send calls, time each from the first byte out to the last byte in, and print their quantiles.
+async fn measure(
+    out: &mut impl Write,
+    name: &str,
+    calls: usize,
+    tavily: &StandIn,
+    request: impl Fn() -> RequestBuilder,
+) -> Result<(), Failure> {
+    let mut spans = Vec::with_capacity(calls);
+    for call in 0..WARM_UP + calls {
+        let request = request();
+        let start = Instant::now();
+        let response = request.send().await?;
+        let status = response.status();
+        let body = response.bytes().await?;
+        let span = start.elapsed();
+        let failed = body.windows(14).any(|part| part == b"\"isError\":true");
+        if !status.is_success() || failed {
+            return Err(format!("{name}: {status} {}", String::from_utf8_lossy(&body)).into());
+        }
+        if call >= WARM_UP {
+            spans.push(span);
+        }
+    }
+    // What the stand-in remembers is no part of the measurement.
+    tavily.take_seen();
+    spans.sort_unstable();
+    let at = |share: f64| micros(spans[((spans.len() - 1) as f64 * share).round() as usize]);
+    writeln!(out, "{name:<24}{:>9}{:>10}{:>10}{:>10}", at(0.5), at(0.9), at(0.99), at(1.0))?;
+    Ok(())
+}
+
+fn micros(span: Duration) -> String {
+    format!("{:.0}", span.as_secs_f64() * 1e6)
+}
+
+/// What the server holds in memory, as the kernel counts it.
+fn memory(server: &Server) -> String {
+    let status = server.process().and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")).ok());
+    let line =
+        |name: &str| status.as_deref()?.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    let kilobytes: Option<f64> = line("VmRSS:").and_then(|text| text.parse().ok());
+    kilobytes.map_or_else(|| "unknown (there is no /proc here)".to_owned(), |size| format!("{:.1} MiB", size / 1024.0))
+}
