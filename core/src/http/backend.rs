@@ -20,6 +20,10 @@ use crate::{
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
 };
 
+/// Marks an answer as the authorization server's own, which goes out as it came.
+#[derive(Clone, Copy)]
+pub(super) struct PassedOn;
+
 /// The answers, from the server's state.
 pub(super) struct Answers {
     state: Arc<State>,
@@ -68,6 +72,7 @@ fn json(body: String) -> Raw {
 fn passed_on(passed: Passthrough) -> Raw {
     let mut response = Raw::new(passed.body);
     *response.status_mut() = passed.status;
+    response.extensions_mut().insert(PassedOn);
     for (name, value) in [(header::CONTENT_TYPE, passed.content_type), (header::RETRY_AFTER, passed.retry_after)] {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
             response.headers_mut().insert(name, value);
