@@ -7,6 +7,8 @@ mod house;
 mod reply;
 mod wire;
 
+mod cors;
+mod documents;
 mod hostile_requests;
 mod hostile_tokens;
 mod outages;
