@@ -99,6 +99,13 @@ impl Launch {
         self
     }
 
+    /// Without this variable, of those that are set otherwise.
+    #[must_use]
+    pub fn unset(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
     /// With this file beside the configuration.
     ///
     /// # Panics
@@ -198,6 +205,15 @@ impl Output {
         self.text.borrow().clone()
     }
 
+    async fn with(&self, part: &str) -> String {
+        let mut text = self.text.clone();
+        let found = tokio::time::timeout(PATIENCE, text.wait_for(|text| text.contains(part))).await;
+        match found {
+            Ok(Ok(text)) => text.clone(),
+            _ => panic!("{part:?} does not come in {:?}", self.so_far()),
+        }
+    }
+
     async fn whole(self) -> String {
         // It cannot fail: nothing aborts it, and it does not panic.
         let _ = self.reader.await;
@@ -286,6 +302,24 @@ impl Server {
     /// Its standard error so far.
     pub fn stderr(&self) -> String {
         self.running.stderr.so_far()
+    }
+
+    /// Wait until this stands on its standard output, and give back all that does.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    pub async fn stdout_with(&self, part: &str) -> String {
+        self.running.stdout.with(part).await
+    }
+
+    /// The same on standard error.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    pub async fn stderr_with(&self, part: &str) -> String {
+        self.running.stderr.with(part).await
     }
 
     /// The audit records so far, in order. The server writes them behind its answers: wait with

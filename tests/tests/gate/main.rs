@@ -12,4 +12,6 @@ mod documents;
 mod hostile_requests;
 mod hostile_tokens;
 mod outages;
+mod secrets;
+mod startup;
 mod statuses;
