@@ -5,7 +5,7 @@ use serde_json::json;
 use toolgate_tests::{
     authority::{Authority, CLIENT_SECRET},
     server::{Finished, Launch, Server},
-    tavily::StandIn,
+    tavily::{StandIn, faults::Act},
 };
 
 use crate::{
@@ -38,34 +38,42 @@ async fn talkative(auth: &str, resource: &str, tavily: &StandIn) -> Server {
         .await
 }
 
-/// Searches that go well and badly, and refusals of all kinds; nothing secret is in an answer.
-async fn exercise(server: &Server, tavily: &StandIn, good: &[String], bad: &[String], secrets: &[&str]) {
-    let assert_clean = |reply: &Reply| {
-        let text = format!("{:?} {}", reply.headers, String::from_utf8_lossy(&reply.body));
-        for secret in secrets.iter().copied().chain(good.iter().chain(bad).map(String::as_str)) {
-            assert!(!text.contains(secret), "{secret:?} in the answer {text}");
-        }
-    };
+fn assert_clean(reply: &Reply, secrets: &[&str]) {
+    let text = format!("{:?} {}", reply.headers, String::from_utf8_lossy(&reply.body));
+    for secret in secrets {
+        assert!(!text.contains(secret), "{secret:?} in the answer {text}");
+    }
+}
+
+/// Searches that go well, and badly in several ways; nothing secret is in an answer.
+async fn search(server: &Server, tavily: &StandIn, token: &str, secrets: &[&str]) {
     for fault in [None, Some("key-deactivated"), Some("500"), Some("not-json"), Some("close")] {
         match fault {
             Some(fault) => tavily.fail(fault),
-            None => tavily.play(toolgate_tests::tavily::faults::Act::Serve),
+            None => tavily.play(Act::Serve),
         }
         for face in Face::BOTH {
             let request = request(server, face, "tavily_search", &json!({ "query": QUERY }));
-            let reply = request.bearer_auth(&good[0]).send().await.expect("an answer");
-            assert_clean(&Reply::of(reply).await);
+            let reply = Reply::of(request.bearer_auth(token).send().await.expect("an answer")).await;
+            assert_eq!(reply.status, 200, "{fault:?}: {reply:?}");
+            assert_eq!(face.result(&reply)["isError"] == true, fault.is_some(), "{fault:?}: {reply:?}");
+            assert_clean(&reply, secrets);
         }
     }
-    for token in good.iter().chain(bad) {
+}
+
+/// Calls with these tokens, most of them refused in one way or another; nothing secret is in an answer.
+async fn call_all(server: &Server, tokens: &[String], secrets: &[&str]) {
+    let secrets: Vec<&str> = secrets.iter().copied().chain(tokens.iter().map(String::as_str)).collect();
+    for token in tokens {
+        let bearer = format!("Bearer {token}");
         for face in Face::BOTH {
             for tool in ["read", "write", "limited", "no_such_tool"] {
-                assert_clean(&call(server, face, tool, &[&format!("Bearer {token}")]).await);
+                assert_clean(&call(server, face, tool, &[&bearer]).await, &secrets);
             }
-            let bearer = format!("Bearer {token}");
-            assert_clean(&call(server, face, "read", &[&bearer, &bearer]).await);
-            assert_clean(&call(server, face, "read", &[&format!("{bearer} {token}")]).await);
-            assert_clean(&call(server, face, "read", &[&format!("Basic {token}")]).await);
+            assert_clean(&call(server, face, "read", &[&bearer, &bearer]).await, &secrets);
+            assert_clean(&call(server, face, "read", &[&format!("{bearer} {token}")]).await, &secrets);
+            assert_clean(&call(server, face, "read", &[&format!("Basic {token}")]).await, &secrets);
         }
         // In places where no token belongs, but clumsy clients put it.
         let url = format!("{}/web-search/mcp?access_token={token}", server.url());
@@ -74,12 +82,12 @@ async fn exercise(server: &Server, tavily: &StandIn, good: &[String], bad: &[Str
 }
 
 /// Nothing of it was written anywhere.
-fn assert_silent(finished: &Finished, good: &[String], bad: &[String], secrets: &[&str], traced: &str) {
+fn assert_silent(finished: &Finished, tokens: &[String], secrets: &[&str]) {
     let audit = finished.audit_text();
-    assert!(finished.stderr.contains(traced), "the log was at its most talkative: {}", finished.stderr.len());
+    assert!(finished.stderr.contains("TRACE"), "the log was at its most talkative: {}", finished.stderr.len());
     assert!(audit.contains("\"permit\"") && audit.contains("\"refuse\""), "{audit}");
-    let signatures = good.iter().chain(bad).filter_map(|token| token.rsplit('.').next()).filter(|part| part.len() > 20);
-    let all = secrets.iter().copied().chain(good.iter().chain(bad).map(String::as_str)).chain(signatures);
+    let signatures = tokens.iter().filter_map(|token| token.rsplit('.').next()).filter(|part| part.len() > 20);
+    let all = secrets.iter().copied().chain(tokens.iter().map(String::as_str)).chain(signatures);
     for secret in all {
         for (place, text) in [("stdout", &finished.stdout), ("stderr", &finished.stderr), ("audit", &audit)] {
             let found = text.lines().find(|line| line.contains(secret));
@@ -110,26 +118,26 @@ async fn nothing_secret_is_written_behind_authorization_servers_outside() {
         let server = talkative(&auth, &resource_line(), &tavily).await;
         let audience = json!([RESOURCE, RESOURCE_ID]);
         let token = |over| authority.token(&audience, &over);
-        let good = vec![token(json!({ "scope": "web-search:read" })), token(json!({ "scope": "web-search:write" }))];
-        for (token, scope) in good.iter().zip(["web-search:read", "web-search:write"]) {
-            authority.activate(token, &authority.claims(&audience, &json!({ "scope": scope })));
-        }
-        let bad = vec![
+        let mut tokens = vec![
+            token(json!({ "scope": "web-search:read" })),
+            token(json!({ "scope": "web-search:write" })),
             token(json!({ "exp": 1 })),
             token(json!({ "aud": "https://other.example" })),
             token(json!({ "iss": "https://evil.example" })),
             authority.key().token_with(&json!({ "kid": "unknown" }), &authority.claims(&audience, &json!({}))),
-            format!("{}x", good[0]),
             "opaque-4f9a1c77d2".to_owned(),
         ];
+        for (token, scope) in tokens.iter().zip(["web-search:read", "web-search:write"]) {
+            authority.activate(token, &authority.claims(&audience, &json!({ "scope": scope })));
+        }
         let encoded: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
         let secrets = [TAVILY_KEY, CLIENT_SECRET, &*encoded];
-        exercise(&server, &tavily, &good, &bad, &secrets).await;
+        search(&server, &tavily, &tokens[0], &secrets).await;
+        call_all(&server, &tokens, &secrets).await;
         authority.go_down().await;
-        let fresh = vec![token(json!({ "jti": "after" }))];
-        exercise(&server, &tavily, &good, &fresh, &secrets).await;
-        let finished = server.terminate().await;
-        assert_silent(&finished, &good, &[bad, fresh].concat(), &secrets, "TRACE");
+        tokens.push(token(json!({ "jti": "after" })));
+        call_all(&server, &tokens, &secrets).await;
+        assert_silent(&server.terminate().await, &tokens, &secrets);
     }
 }
 
@@ -139,20 +147,21 @@ async fn nothing_secret_is_written_by_the_development_server() {
     let tavily = StandIn::start().await.expect("a stand-in");
     let server = talkative("[auth]\nprovider = \"dev\"\n", "", &tavily).await;
     let machine = register_machine(&server).await;
-    let good = vec![
+    let tokens = [
         machine.token(&server, "web-search:read").await,
         machine.token(&server, "web-search:read web-search:write").await,
+        "opaque-4f9a1c77d2".to_owned(),
     ];
-    let bad = vec![format!("{}x", good[0]), "opaque-4f9a1c77d2".to_owned()];
     let base = format!("{}/dev/auth", server.url());
     let wrong =
         [("grant_type", "client_credentials"), ("client_id", &*machine.id), ("client_secret", "wrong-b81c0f2e")];
     assert!(
         client().post(format!("{base}/token")).form(&wrong).send().await.expect("an answer").status().is_client_error()
     );
-    exercise(&server, &tavily, &good, &bad, &[TAVILY_KEY, &machine.secret]).await;
-    let finished = server.terminate().await;
-    assert_silent(&finished, &good, &bad, &[TAVILY_KEY, &machine.secret, "wrong-b81c0f2e"], "TRACE");
+    let secrets = [TAVILY_KEY, &machine.secret, "wrong-b81c0f2e"];
+    search(&server, &tavily, &tokens[0], &secrets).await;
+    call_all(&server, &tokens, &secrets).await;
+    assert_silent(&server.terminate().await, &tokens, &secrets);
 }
 
 #[cfg(unix)]
