@@ -157,6 +157,40 @@ async fn a_token_for_one_endpoint_does_not_open_the_other() {
     }
 }
 
+#[tokio::test]
+async fn each_endpoint_may_have_a_provider_of_its_own_and_the_root_is_about_the_default_one() {
+    let authority = Authority::generic("").await;
+    let dev = "auth = { provider = \"dev\" }";
+    let open = "auth = { provider = \"none\" }";
+    for (second, dev_at_root) in [(dev, false), (&*format!("{dev}\ndefault = true"), true), (open, false)] {
+        let server = Launch::new(&two_endpoints(&authority, second)).start().await;
+        let issuer = format!("{}/dev/auth", server.public_url());
+        let outside = get(&server, &format!("{WELL_KNOWN}{PATH}")).await.json();
+        assert_eq!(outside["authorization_servers"], json!([authority.issuer()]), "{second}");
+        let own = get(&server, &format!("{WELL_KNOWN}/staff/mcp")).await;
+        if second == open {
+            assert_eq!(own.status, 404, "{second}: {own:?}");
+        } else {
+            assert_eq!(own.json()["authorization_servers"], json!([issuer]), "{second}");
+        }
+        let root = get(&server, "/.well-known/oauth-authorization-server").await;
+        let expected = if dev_at_root { &issuer } else { &authority.issuer() };
+        assert_eq!(root.json()["issuer"], **expected, "{second}: {root:?}");
+        let registered = register(&server, "{\"redirect_uris\":[\"http://127.0.0.1:1/cb\"]}").await;
+        assert_eq!(registered.status, 201, "{second}: {registered:?}");
+        assert_eq!(registered.json()["client_id"] == "m2m_3001", !dev_at_root, "{second}: {registered:?}");
+        // Neither opens the other.
+        let token = authority.token(&json!([server.public_url() + PATH]), &json!({ "scope": "web-search:read" }));
+        let ask = async |endpoint: &str| {
+            let url = format!("{}/api/tools/{endpoint}/open", server.url());
+            let request = client().post(url).bearer_auth(&token).json(&json!({ "text": "hello" }));
+            request.send().await.expect("an answer").status().as_u16()
+        };
+        assert_eq!(ask("web-search").await, 200, "{second}");
+        assert_eq!(ask("staff").await, if second == open { 200 } else { 401 }, "{second}");
+    }
+}
+
 /// A document with spacing, order and members of its own, to see that not an octet changes.
 fn spelled_oddly(authority: &Authority) -> String {
     let text = serde_json::to_string_pretty(&authority.metadata()).expect("JSON");

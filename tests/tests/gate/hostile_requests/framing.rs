@@ -1,11 +1,13 @@
 //! The octets around a message: lengths, chunks, sizes, versions, and heads that do not come.
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use toolgate_tests::server::Launch;
 
 use super::{Honest, Says, assert_answered, honest, row};
 use crate::{
-    house::{Face, House, Provider, config, tools},
+    house::{Face, House, Provider, assert_echoed, config, tools},
+    reply::Reply,
     wire::{self, Raw},
 };
 
@@ -94,4 +96,48 @@ async fn a_head_that_does_not_come_ends_the_connection() {
         let status = wire::parse(&answer).map(|reply| reply.status);
         assert!(matches!(status, None | Some(408)), "{name}: {}", String::from_utf8_lossy(&answer));
     }
+}
+
+#[tokio::test]
+async fn silent_clients_do_not_keep_others_out() {
+    let server = "header_timeout = \"1s\"\nmax_connections = 1";
+    let server = Launch::new(&config(server, &format!("[auth]\nprovider = \"none\"\n{}", tools("")))).start().await;
+    for octets in [&b""[..], b"PRI * HTTP/2.0\r\n", b"GET / HTTP/1.1\r\nHost:"] {
+        // It has the only place until it is cut off; the honest call waits for that, and then is served.
+        let mut silent = tokio::net::TcpStream::connect(server.address()).await.expect("a connection");
+        silent.write_all(octets).await.expect("some octets");
+        let reply = crate::house::call(&server, Face::Rest, "read", &[]).await;
+        assert_echoed(Face::Rest, &reply, &String::from_utf8_lossy(octets));
+    }
+}
+
+#[tokio::test]
+async fn http2_meets_the_same_gate() {
+    let house = House::of(Provider::Scalekit).await;
+    let server = &house.server;
+    let (reader, host) = (house.reader().await, format!("localhost:{}", server.address().port()));
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+    let ask = async |tool: &str, token: Option<&str>, more: &[(&str, &str)]| {
+        let url = format!("{}/api/tools/web-search/{tool}", server.url());
+        let mut request = client.post(url).json(&json!({ "text": "hello" }));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.version(), http::Version::HTTP_2);
+        let reply = Reply::of(response).await;
+        (reply.status, reply.challenge().is_some())
+    };
+    let reader = Some(reader.as_str());
+    assert_eq!(ask("read", reader, &[]).await, (200, false));
+    assert_eq!(ask("read", None, &[]).await, (401, true));
+    assert_eq!(ask("write", reader, &[]).await, (403, true));
+    assert_eq!(ask("read", reader, &[("host", &host)]).await, (200, false));
+    assert_eq!(ask("read", reader, &[("host", "evil.example")]).await, (403, false));
+    assert_eq!(ask("read", reader, &[("origin", "https://evil.example")]).await, (403, false));
+    assert_eq!(ask("read", reader, &[("authorization", "Bearer x")]).await, (400, true));
+    assert_eq!(ask("read", reader, &[("x-pad", &"x".repeat(100 * 1024))]).await.0, 431);
 }
