@@ -352,6 +352,19 @@ impl Server {
         found.unwrap_or_else(|_| panic!("the request {request_id} was not audited"))
     }
 
+    /// Send it a signal, such as `TERM`. The shell's own `kill` does, since a crate for it would change the features of
+    /// crates that the server is built from, and each would be built twice.
+    ///
+    /// # Panics
+    ///
+    /// If it is gone.
+    #[cfg(unix)]
+    pub async fn signal(&self, name: &str) {
+        let pid = self.process().expect("it runs").to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "a signal to our own child");
+    }
+
     /// Tell it to stop, as a supervisor does, and wait until it has.
     ///
     /// # Panics
@@ -359,9 +372,7 @@ impl Server {
     /// If it does not.
     #[cfg(unix)]
     pub async fn terminate(self) -> Finished {
-        use rustix::process::{Pid, Signal, kill_process};
-        let pid = self.process().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        kill_process(pid.expect("it runs"), Signal::TERM).expect("a signal to our own child");
+        self.signal("TERM").await;
         tokio::time::timeout(PATIENCE, self.running.finish()).await.expect("the server stops when told to")
     }
 }
