@@ -40,24 +40,27 @@ pub fn workspace() -> &'static Path {
 ///
 /// If it does not build.
 pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("the path of this test");
-        // target/<profile>/deps/<test>, or target/<profile>/<binary>.
-        let profile_folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).expect("a folder");
-        let profile = match profile_folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(profile) => profile,
-        };
-        let built = process::Command::new(env!("CARGO"))
-            .current_dir(workspace())
-            .args(["build", "--quiet", "--package", "toolgate", "--bin", "toolgate", "--profile", profile])
-            .arg("--target-dir")
-            .arg(profile_folder.parent().expect("a target folder"))
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the toolgate binary does not build");
-        profile_folder.join(format!("toolgate{}", std::env::consts::EXE_SUFFIX))
-    })
+    // A failure is remembered too, or each test would build again and fail again.
+    static BINARY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BINARY.get_or_init(build).as_deref().expect("the toolgate binary builds; what keeps it from that is said above")
+}
+
+fn build() -> Option<PathBuf> {
+    let test = std::env::current_exe().ok()?;
+    // target/<profile>/deps/<test>, or target/<profile>/<binary>.
+    let profile_folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps"))?;
+    let profile = match profile_folder.file_name()?.to_str()? {
+        "debug" => "dev",
+        profile => profile,
+    };
+    let built = process::Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .args(["build", "--quiet", "--package", "toolgate", "--bin", "toolgate", "--profile", profile])
+        .arg("--target-dir")
+        .arg(profile_folder.parent()?)
+        .status();
+    let binary = profile_folder.join(format!("toolgate{}", std::env::consts::EXE_SUFFIX));
+    built.is_ok_and(|status| status.success()).then_some(binary)
 }
 
 /// The name of the file that audit records go to, in the server's folder.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
-use toolgate_tests::server::Launch;
+use toolgate_tests::server::{Launch, PATIENCE};
 
 use super::{Honest, Says, assert_answered, honest, row};
 use crate::{
@@ -116,7 +116,8 @@ async fn http2_meets_the_same_gate() {
     let house = House::of(Provider::Scalekit).await;
     let server = &house.server;
     let (reader, host) = (house.reader().await, format!("localhost:{}", server.address().port()));
-    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+    let client =
+        reqwest::Client::builder().no_proxy().timeout(PATIENCE).http2_prior_knowledge().build().expect("a client");
     let ask = async |tool: &str, token: Option<&str>, more: &[(&str, &str)]| {
         let url = format!("{}/api/tools/web-search/{tool}", server.url());
         let mut request = client.post(url).json(&json!({ "text": "hello" }));
