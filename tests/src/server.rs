@@ -40,24 +40,27 @@ pub fn workspace() -> &'static Path {
 ///
 /// If it does not build.
 pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("the path of this test");
-        // target/<profile>/deps/<test>, or target/<profile>/<binary>.
-        let profile_folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).expect("a folder");
-        let profile = match profile_folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(profile) => profile,
-        };
-        let built = process::Command::new(env!("CARGO"))
-            .current_dir(workspace())
-            .args(["build", "--quiet", "--package", "toolgate", "--bin", "toolgate", "--profile", profile])
-            .arg("--target-dir")
-            .arg(profile_folder.parent().expect("a target folder"))
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the toolgate binary does not build");
-        profile_folder.join(format!("toolgate{}", std::env::consts::EXE_SUFFIX))
-    })
+    // A failure is remembered too, or each test would build again and fail again.
+    static BINARY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BINARY.get_or_init(build).as_deref().expect("the toolgate binary builds; what keeps it from that is said above")
+}
+
+fn build() -> Option<PathBuf> {
+    let test = std::env::current_exe().ok()?;
+    // target/<profile>/deps/<test>, or target/<profile>/<binary>.
+    let profile_folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps"))?;
+    let profile = match profile_folder.file_name()?.to_str()? {
+        "debug" => "dev",
+        profile => profile,
+    };
+    let built = process::Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .args(["build", "--quiet", "--package", "toolgate", "--bin", "toolgate", "--profile", profile])
+        .arg("--target-dir")
+        .arg(profile_folder.parent()?)
+        .status();
+    let binary = profile_folder.join(format!("toolgate{}", std::env::consts::EXE_SUFFIX));
+    built.is_ok_and(|status| status.success()).then_some(binary)
 }
 
 /// The name of the file that audit records go to, in the server's folder.
@@ -96,6 +99,13 @@ impl Launch {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Without this variable, of those that are set otherwise.
+    #[must_use]
+    pub fn unset(mut self, name: &str) -> Self {
+        self.environment.remove(name);
         self
     }
 
@@ -198,6 +208,15 @@ impl Output {
         self.text.borrow().clone()
     }
 
+    async fn with(&self, part: &str) -> String {
+        let mut text = self.text.clone();
+        let found = tokio::time::timeout(PATIENCE, text.wait_for(|text| text.contains(part))).await;
+        match found {
+            Ok(Ok(text)) => text.clone(),
+            _ => panic!("{part:?} does not come in {:?}", self.so_far()),
+        }
+    }
+
     async fn whole(self) -> String {
         // It cannot fail: nothing aborts it, and it does not panic.
         let _ = self.reader.await;
@@ -288,6 +307,24 @@ impl Server {
         self.running.stderr.so_far()
     }
 
+    /// Wait until this stands on its standard output, and give back all that does.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    pub async fn stdout_with(&self, part: &str) -> String {
+        self.running.stdout.with(part).await
+    }
+
+    /// The same on standard error.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    pub async fn stderr_with(&self, part: &str) -> String {
+        self.running.stderr.with(part).await
+    }
+
     /// The audit records so far, in order. The server writes them behind its answers: wait with
     /// [`Server::audited`] for the one that a test needs.
     pub fn audit(&self) -> Vec<Value> {
@@ -318,6 +355,19 @@ impl Server {
         found.unwrap_or_else(|_| panic!("the request {request_id} was not audited"))
     }
 
+    /// Send it a signal, such as `TERM`. The shell's own `kill` does, since a crate for it would change the features of
+    /// crates that the server is built from, and each would be built twice.
+    ///
+    /// # Panics
+    ///
+    /// If it is gone.
+    #[cfg(unix)]
+    pub async fn signal(&self, name: &str) {
+        let pid = self.process().expect("it runs").to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "a signal to our own child");
+    }
+
     /// Tell it to stop, as a supervisor does, and wait until it has.
     ///
     /// # Panics
@@ -325,9 +375,7 @@ impl Server {
     /// If it does not.
     #[cfg(unix)]
     pub async fn terminate(self) -> Finished {
-        use rustix::process::{Pid, Signal, kill_process};
-        let pid = self.process().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        kill_process(pid.expect("it runs"), Signal::TERM).expect("a signal to our own child");
+        self.signal("TERM").await;
         tokio::time::timeout(PATIENCE, self.running.finish()).await.expect("the server stops when told to")
     }
 }

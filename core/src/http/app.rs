@@ -14,7 +14,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    backend::Answers,
+    backend::{Answers, PassedOn},
     document::Documents,
     doors::{self, Audience, Doors},
     openapi::{self, Api},
@@ -131,6 +131,9 @@ impl App {
 
     /// poem's own errors are plain text, and its 405 says nothing of what is allowed (RFC 9110 section 15.5.6).
     fn worded(&self, path: &str, method: &Method, response: Response, request_id: &str) -> Response {
+        if response.extensions().get::<PassedOn>().is_some() {
+            return response;
+        }
         let ours = response.content_type().is_some_and(|kind| !kind.starts_with("text/plain"));
         match response.status() {
             StatusCode::NOT_FOUND if !ours => {

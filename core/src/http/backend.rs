@@ -15,14 +15,26 @@ use super::{
     rest,
 };
 use crate::{
+    config::ProviderKind,
+    devauth::DevAuth,
     gate::ProtectedResource,
     policy::Face,
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
 };
 
+/// Marks an answer as the authorization server's own, which goes out as it came.
+#[derive(Clone, Copy)]
+pub(super) struct PassedOn;
+
 /// The answers, from the server's state.
 pub(super) struct Answers {
     state: Arc<State>,
+}
+
+/// An authorization server: ours, or one outside.
+enum Provider<'a> {
+    Embedded(&'a Arc<DevAuth>),
+    Outside(&'a Arc<Verifier>),
 }
 
 impl Answers {
@@ -30,25 +42,32 @@ impl Answers {
         Self { state }
     }
 
-    /// The endpoint whose authorization server the root documents are about.
-    fn default_verifier(&self) -> Option<&Arc<Verifier>> {
-        let (name, _) = self.state.config.default_endpoint().or_else(|| {
+    /// The authorization server that the documents at the root are about: that of the default endpoint.
+    fn default_provider(&self) -> Option<Provider<'_>> {
+        let config = &self.state.config;
+        let (name, endpoint) = config.default_endpoint().or_else(|| {
             // Several endpoints and none marked: they may still share one authorization server.
-            self.state.config.endpoints.first().map(|(name, endpoint)| (name.as_str(), endpoint))
+            config.endpoints.first().map(|(name, endpoint)| (name.as_str(), endpoint))
         })?;
-        self.state.gate.resource(name).and_then(ProtectedResource::verifier)
+        if config.provider_kind(endpoint) == ProviderKind::Dev {
+            return self.state.dev.as_ref().map(Provider::Embedded);
+        }
+        self.state.gate.resource(name).and_then(ProtectedResource::verifier).map(Provider::Outside)
     }
 
     async fn provider_document(&self, request: &Request, document: MetadataDocument) -> Raw {
         let id = RequestId::of(request);
-        if let Some(dev) = &self.state.dev {
-            let value = match document {
-                MetadataDocument::OauthAuthorizationServer => dev.oauth_metadata(),
-                MetadataDocument::OpenidConfiguration => dev.openid_configuration(),
-            };
-            return json(value.to_string());
-        }
-        let Some(verifier) = self.default_verifier() else { return no_provider(&id) };
+        let verifier = match self.default_provider() {
+            Some(Provider::Outside(verifier)) => verifier,
+            Some(Provider::Embedded(dev)) => {
+                let value = match document {
+                    MetadataDocument::OauthAuthorizationServer => dev.oauth_metadata(),
+                    MetadataDocument::OpenidConfiguration => dev.openid_configuration(),
+                };
+                return json(value.to_string());
+            }
+            None => return no_provider(&id),
+        };
         match verifier.metadata(document).await {
             Ok(passed) => passed_on(passed),
             Err(error) => {
@@ -68,6 +87,7 @@ fn json(body: String) -> Raw {
 fn passed_on(passed: Passthrough) -> Raw {
     let mut response = Raw::new(passed.body);
     *response.status_mut() = passed.status;
+    response.extensions_mut().insert(PassedOn);
     for (name, value) in [(header::CONTENT_TYPE, passed.content_type), (header::RETRY_AFTER, passed.retry_after)] {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
             response.headers_mut().insert(name, value);
@@ -127,14 +147,17 @@ impl Backend for Answers {
             Ok(body) => body,
             Err(error) => return collect(error.response(&self.state, &id)).await,
         };
-        if let Some(dev) = &self.state.dev {
-            let mut inner = Request::builder().method(http::Method::POST).uri_str("/register");
-            if let Some(kind) = &content_type {
-                inner = inner.content_type(kind);
+        let verifier = match self.default_provider() {
+            Some(Provider::Outside(verifier)) => verifier,
+            Some(Provider::Embedded(dev)) => {
+                let mut inner = Request::builder().method(http::Method::POST).uri_str("/register");
+                if let Some(kind) = &content_type {
+                    inner = inner.content_type(kind);
+                }
+                return collect(dev.routes().get_response(inner.body(body)).await).await;
             }
-            return collect(dev.routes().get_response(inner.body(body)).await).await;
-        }
-        let Some(verifier) = self.default_verifier() else { return no_provider(&id) };
+            None => return no_provider(&id),
+        };
         match verifier.register(body, content_type.as_deref()).await {
             Ok(passed) => passed_on(passed),
             Err(error @ RegisterError::NotOffered) => {

@@ -23,7 +23,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+};
 
 pub use keys::{SigningKey, hmac_token};
 
@@ -113,6 +117,8 @@ pub struct Authority {
     shape: Shape,
     state: Arc<State>,
     server: Mutex<Option<JoinHandle<()>>>,
+    /// Holds the port while the server is down, so that nobody else on this machine gets it.
+    reserved: Mutex<Option<TcpSocket>>,
 }
 
 struct State {
@@ -179,7 +185,7 @@ impl Authority {
             open: watch::Sender::new(true),
         });
         let server = Mutex::new(Some(serve(listener, Arc::clone(&state))));
-        let authority = Self { address, shape, state, server };
+        let authority = Self { address, shape, state, server, reserved: Mutex::default() };
         authority.publish();
         authority.publish_metadata(Place::OauthInserted, &authority.metadata());
         authority
@@ -339,12 +345,18 @@ impl Authority {
             server.abort();
             // An aborted task is gone, with its listener and connections, once it has been waited for.
             let _ = server.await;
+            let socket = TcpSocket::new_v4().expect("a socket");
+            // Connections of before may still be closing.
+            socket.set_reuseaddr(true).expect("an option of sockets");
+            socket.bind(self.address).expect("the port from before");
+            *locked(&self.reserved) = Some(socket);
         }
     }
 
     /// Come back on the same port.
     pub async fn come_up(&self) {
-        let listener = TcpListener::bind(self.address).await.expect("the port from before");
+        let socket = locked(&self.reserved).take().expect("a server that is down");
+        let listener = socket.listen(1024).expect("the port from before");
         *locked(&self.server) = Some(serve(listener, Arc::clone(&self.state)));
     }
 }

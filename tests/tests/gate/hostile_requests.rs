@@ -1,11 +1,13 @@
 //! Requests that no honest client sends, octet by octet: each row with the status it is answered with, and what the
 //! answer must say.
 
+mod framing;
+mod messages;
+
 use serde_json::{Value, json};
-use toolgate_tests::server::Launch;
 
 use crate::{
-    house::{Face, House, PATH, Provider, assert_echoed, call_with, config, message, tools},
+    house::{Face, House, PATH, Provider, assert_echoed, call_with, message},
     reply::Reply,
     wire::{self, Raw},
 };
@@ -317,161 +319,4 @@ async fn paths_and_methods_are_taken_as_they_are_written() {
         row("GET of registration", Raw::get("/oauth/register", &host), 405, Says::Header("allow", "POST")),
     ];
     assert_answered(&house, rows).await;
-}
-
-#[tokio::test]
-async fn messages_mean_what_their_body_says() {
-    let house = House::of(Provider::Scalekit).await;
-    let Honest { rest, mcp, .. } = honest(&house).await;
-    let with = |body: &str| mcp.clone().body(body);
-    let write = message("write", &json!({ "text": "hello" })).to_string();
-    let read = message("read", &json!({ "text": "hello" })).to_string();
-    let short = || Says::Error("insufficient_scope");
-    let twice = |member: &str| {
-        let (head, tail) = read.split_once("\"name\":\"read\"").expect("the tool's name");
-        format!("{head}\"name\":\"read\",{member}{tail}")
-    };
-    let rows = vec![
-        row("the header names another tool", mcp.clone().set("Mcp-Name", "open"), 400, Says::JsonRpc),
-        row("the header names a tool that may be called", with(&write), 403, short()),
-        row("the header names both", with(&write).set("Mcp-Name", "write"), 403, short()),
-        row("two headers name two tools", mcp.clone().with("Mcp-Name", "write"), 400, Says::JsonRpc),
-        row("the header says another method", mcp.clone().set("Mcp-Method", "tools/list"), 400, Says::JsonRpc),
-        row("two names", with(&twice("\"name\":\"write\"")), 400, Says::JsonRpc),
-        row("two names, one escaped", with(&twice("\"n\\u0061me\":\"write\"")), 400, Says::JsonRpc),
-        row("two methods", with(&read.replacen('{', "{\"method\":\"ping\",", 1)), 400, Says::JsonRpc),
-        row("two params", with(&read.replacen('{', "{\"params\":{\"name\":\"write\"},", 1)), 400, Says::JsonRpc),
-        row("two ids", with(&read.replacen('{', "{\"id\":2,", 1)), 400, Says::JsonRpc),
-        row("a batch", with(&format!("[{read}]")), 400, Says::JsonRpc),
-        row("a batch of nothing", with("[]"), 400, Says::JsonRpc),
-        row("two messages", with(&format!("{read}{read}")), 400, Says::JsonRpc),
-        row("no message", with(""), 400, Says::JsonRpc),
-        row("half a message", with(&read[..read.len() / 2]), 400, Says::JsonRpc),
-        row("a mark before the message", with(&format!("\u{feff}{read}")), 400, Says::JsonRpc),
-        row(
-            "not UTF-8",
-            mcp.clone().octets_of(b"{\"jsonrpc\":\"2.0\",\"id\":\"\xff\",\"method\":\"ping\"}"),
-            400,
-            Says::JsonRpc,
-        ),
-        row("ten thousand lists deep", with(&format!("{{\"jsonrpc\":{}", "[".repeat(10_000))), 400, Says::JsonRpc),
-        row("the name is a number", with(&read.replace("\"name\":\"read\"", "\"name\":7")), 400, Says::JsonRpc),
-        row("the name is a list", with(&read.replace("\"name\":\"read\"", "\"name\":[\"read\"]")), 400, Says::JsonRpc),
-        row("as a form", mcp.clone().set("Content-Type", "application/x-www-form-urlencoded"), 415, Says::JsonRpc),
-        row(
-            "as text, which a page may send unasked",
-            mcp.clone().set("Content-Type", "text/plain"),
-            415,
-            Says::JsonRpc,
-        ),
-        row("as nothing", mcp.clone().without("Content-Type"), 415, Says::JsonRpc),
-        row(
-            "a tool's arguments as text",
-            rest.clone().set("Content-Type", "text/plain"),
-            415,
-            Says::Error("unsupported_media_type"),
-        ),
-        row("a tool's arguments in a list", rest.clone().body("[]"), 400, Says::Error("invalid_arguments")),
-        row("a tool's arguments cut off", rest.clone().body("{\"text\":"), 400, Says::Error("invalid_request")),
-        row(
-            "an argument that is not the tool's",
-            rest.clone().body("{\"text\":\"hello\",\"scope\":\"x\"}"),
-            400,
-            Says::Error("invalid_arguments"),
-        ),
-        row(
-            "an argument twice: the last counts",
-            rest.clone().body("{\"text\":\"bye\",\"text\":\"hello\"}"),
-            200,
-            Says::Echo(Face::Rest),
-        ),
-    ];
-    assert_answered(&house, rows).await;
-}
-
-#[tokio::test]
-async fn framing_is_bounded_and_unambiguous() {
-    let house = House::of(Provider::Scalekit).await;
-    let Honest { rest, mcp, host, .. } = honest(&house).await;
-    let large = "x".repeat(5 * 1024 * 1024);
-    let chunked = |raw: &Raw, body: &str| {
-        let octets = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-        raw.clone().without("Content-Length").with("Transfer-Encoding", "chunked").unframed(octets.as_bytes())
-    };
-    let good = json!({ "text": "hello" }).to_string();
-    let rows = vec![
-        row("chunked", chunked(&rest, &good), 200, Says::Echo(Face::Rest)),
-        row("too large", rest.clone().body(&large), 413, Says::Error("too_large")),
-        row("too large, mcp", mcp.clone().body(&large), 413, Says::Error("too_large")),
-        row("too large, in chunks", chunked(&rest, &large), 413, Says::Error("too_large")),
-        row(
-            "too large, without a token",
-            rest.clone().without("Authorization").body(&large),
-            401,
-            Says::Error("unauthorized"),
-        ),
-        row(
-            "a length that announces too much",
-            rest.clone().set("Content-Length", "99999999999"),
-            413,
-            Says::Error("too_large"),
-        ),
-        row("two lengths", rest.clone().with("Content-Length", "3"), 400, Says::Nothing),
-        row("a negative length", rest.clone().set("Content-Length", "-1"), 400, Says::Nothing),
-        row("a length beyond numbers", rest.clone().set("Content-Length", "99999999999999999999"), 400, Says::Nothing),
-        row("a length with a sign", rest.clone().set("Content-Length", "+17"), 400, Says::Nothing),
-        row(
-            "a length and chunks: the chunks count",
-            chunked(&rest, &good).with("Content-Length", "3"),
-            200,
-            Says::Echo(Face::Rest),
-        ),
-        row("another encoding", rest.clone().with("Transfer-Encoding", "xchunked"), 400, Says::Nothing),
-        row("chunks of no size", chunked(&rest, &good).unframed(b"zz\r\nhello\r\n0\r\n\r\n"), 400, Says::Nothing),
-        row("a head of 100 KiB", rest.clone().with("X-Pad", &"x".repeat(100 * 1024)), 431, Says::Nothing),
-        row("two hundred headers", rest.clone().many(200), 431, Says::Nothing),
-        row("a target of 70 KiB", rest.clone().query(&"x".repeat(70 * 1024)), 431, Says::Nothing),
-        row("HTTP/1.0", rest.clone().version("HTTP/1.0"), 200, Says::Echo(Face::Rest)),
-        row(
-            "HTTP/1.0 without a host",
-            rest.clone().version("HTTP/1.0").without("Host"),
-            400,
-            Says::Error("invalid_request"),
-        ),
-        row("HTTP/3.0", rest.clone().version("HTTP/3.0"), 400, Says::Nothing),
-        row("no version", rest.clone().version(""), 400, Says::Nothing),
-        row("a method with blanks", rest.clone().method("PO ST"), 400, Says::Nothing),
-        row("a header without a name", rest.clone().with("", "x"), 400, Says::Nothing),
-        row("a header of two lines", Raw::get("/healthz", &host).with("X", "a\r\nb"), 400, Says::Nothing),
-        row("an upgrade to sockets", rest.clone().with("Upgrade", "websocket"), 200, Says::Echo(Face::Rest)),
-    ];
-    assert_answered(&house, rows).await;
-}
-
-#[tokio::test]
-async fn a_token_counts_for_its_own_request_alone() {
-    let house = House::of(Provider::Scalekit).await;
-    let Honest { rest, .. } = honest(&house).await;
-    let mut octets = rest.clone().without("Connection").octets();
-    octets.extend(rest.without("Authorization").octets());
-    let answers = wire::exchange(&house.server, &octets).await;
-    let text = String::from_utf8_lossy(&answers);
-    let statuses: Vec<&str> = text.match_indices("HTTP/1.1 ").map(|(at, _)| &text[at + 9..at + 12]).collect();
-    assert_eq!(statuses, ["200", "401"], "{text}");
-}
-
-#[tokio::test]
-async fn a_head_that_does_not_come_ends_the_connection() {
-    let auth = "[auth]\nprovider = \"none\"\n";
-    let server = Launch::new(&config("header_timeout = \"1s\"", &format!("{auth}{}", tools("")))).start().await;
-    for (name, octets) in [
-        ("nothing", &b""[..]),
-        ("half a line", b"POST /web-se"),
-        ("half a head", b"POST /web-search/mcp HTTP/1.1\r\nHost: localhost\r\nX-A: "),
-    ] {
-        // Reads until the server closes, within the patience of `exchange`.
-        let answer = wire::exchange(&server, octets).await;
-        let status = wire::parse(&answer).map(|reply| reply.status);
-        assert!(matches!(status, None | Some(408)), "{name}: {}", String::from_utf8_lossy(&answer));
-    }
 }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use toolgate_tests::{
     authority::{Authority, CLIENT_ID, CLIENT_SECRET},
-    server::{Launch, Server},
+    server::{Launch, PATIENCE, Server},
 };
 
 use crate::reply::Reply;
@@ -255,7 +255,8 @@ pub(crate) fn message(tool: &str, arguments: &Value) -> Value {
 pub(crate) fn client() -> &'static reqwest::Client {
     // No connections are kept: each test has a runtime of its own, and a connection dies with the one that made it.
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let builder =
+            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
         builder.pool_max_idle_per_host(0).build().expect("a client")
     });
     &CLIENT

@@ -7,7 +7,11 @@ mod house;
 mod reply;
 mod wire;
 
+mod cors;
+mod documents;
 mod hostile_requests;
 mod hostile_tokens;
 mod outages;
+mod secrets;
+mod startup;
 mod statuses;

@@ -150,7 +150,7 @@ async fn metadata_of_another_issuer_is_not_used() {
     let server = over(&authority, Provider::OAuth).await;
     let reply = call_with(&server, Face::Mcp, "read", &token(&authority, json!({}))).await;
     assert_cannot_tell(&server, Face::Mcp, &reply, "another issuer's metadata").await;
-    assert!(server.stderr().contains("is that of another issuer"), "{}", server.stderr());
+    server.stderr_with("is that of another issuer").await;
 }
 
 #[tokio::test]

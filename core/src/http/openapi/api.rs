@@ -74,6 +74,7 @@ impl<D> IntoResponse for Documented<D> {
         let (parts, body) = self.0.into_parts();
         let mut response = Response::builder().status(parts.status).body(body);
         *response.headers_mut() = parts.headers;
+        *response.extensions_mut() = parts.extensions;
         response
     }
 }
