@@ -32,8 +32,10 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         stopped().await;
         tracing::info!("stopping: calls in flight may finish; press Ctrl-C again to stop at once");
         tokio::spawn(async {
-            stopped().await;
-            std::process::exit(1);
+            // Ctrl-C alone: a supervisor may well send its signal twice.
+            if signal::ctrl_c().await.is_ok() {
+                std::process::exit(1);
+            }
         });
     };
     server.serve(stop).await;

@@ -15,8 +15,8 @@ fn members(record: &Value) -> Vec<&str> {
     record.as_object().expect("a record").keys().map(String::as_str).collect()
 }
 
-const PERMITTED: [&str; 9] =
-    ["time", "request_id", "principal", "client_id", "face", "endpoint", "tool", "decision", "outcome"];
+const PERMITTED: [&str; 10] =
+    ["time", "request_id", "principal", "token_id", "client_id", "face", "endpoint", "tool", "decision", "outcome"];
 
 fn is_time(value: &Value) -> bool {
     let format = &time::format_description::well_known::Rfc3339;
@@ -87,7 +87,7 @@ async fn every_call_and_every_refusal_leaves_one_whole_record() {
             assert_eq!(record["client_id"], "m2m_3001", "{name}");
         }
         if record["decision"] == "permit" {
-            assert_eq!(members(&record)[..9], PERMITTED, "{name}");
+            assert_eq!(members(&record)[..10], PERMITTED, "{name}");
             assert!(record["duration_ms"].as_f64().is_some_and(|span| span >= 0.0), "{name}: {record}");
         }
     }

@@ -76,7 +76,7 @@ async fn calling_a_hidden_tool_is_like_calling_one_that_never_was() {
 async fn rules_rename_leave_out_and_cover_the_rest() {
     let rules = r#"
 [plugins.web-search.tools]
-tavily_search = { name = "web.search" }
+tavily_search = { scopes = ["web-search:write"], name = "web.search" }
 tavily_extract = { enabled = false }
 "*" = { scopes = ["web-search:write"] }
 
