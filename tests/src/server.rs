@@ -376,6 +376,15 @@ impl Server {
     #[cfg(unix)]
     pub async fn terminate(self) -> Finished {
         self.signal("TERM").await;
+        self.ended().await
+    }
+
+    /// Wait until it has stopped.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn ended(self) -> Finished {
         tokio::time::timeout(PATIENCE, self.running.finish()).await.expect("the server stops when told to")
     }
 }
