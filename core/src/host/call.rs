@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use jsonschema::Validator;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use toolgate_plugin::{
@@ -80,13 +81,7 @@ impl Registry {
             return CallEnd::UnknownTool;
         };
         let arguments = Value::Object(arguments);
-        if let Err(error) = offered.arguments.validate(&arguments) {
-            // The value itself may be long, and whoever sent it has it.
-            let message = error.masked_with("the value").to_string();
-            let end = CallEnd::InvalidArguments {
-                path: shortened(&error.instance_path().to_string()),
-                message: shortened(&message),
-            };
+        if let Some(end) = misfits(&offered.arguments, &arguments) {
             permit.finish(Ending::InvalidArguments);
             return end;
         }
@@ -132,6 +127,25 @@ impl Registry {
         permit.finish(end.ending());
         end
     }
+}
+
+/// What does not fit the schema: the first with its path, and some more, so that a caller mends them in one go.
+/// The values themselves are left out: they may be long, and whoever sent them has them.
+fn misfits(schema: &Validator, arguments: &Value) -> Option<CallEnd> {
+    const TOLD: usize = 3;
+    if schema.is_valid(arguments) {
+        return None;
+    }
+    let mut errors = schema.iter_errors(arguments);
+    let first = errors.next()?;
+    let mut message = first.masked_with("the value").to_string();
+    for error in errors.take(TOLD - 1) {
+        let path = error.instance_path().to_string();
+        let place = if path.is_empty() { String::new() } else { format!("at {path}: ") };
+        message.push_str(&format!("; {place}{}", error.masked_with("the value")));
+    }
+    let path = shortened(&first.instance_path().to_string());
+    Some(CallEnd::InvalidArguments { path, message: shortened(&message) })
 }
 
 /// As much of a text as somebody reads.

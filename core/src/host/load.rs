@@ -47,6 +47,14 @@ pub(super) struct LoadedTool {
     pub(super) arguments: Arc<Validator>,
 }
 
+impl Loaded {
+    /// A plugin that has started, with the tools that it lists.
+    pub(super) async fn list(name: &str, provider: Arc<dyn ToolProvider>) -> Result<Self, LoadError> {
+        let tools = tools(name, provider.as_ref()).await?;
+        Ok(Self { name: name.into(), provider, tools })
+    }
+}
+
 /// Start every enabled plugin.
 pub(super) async fn all(config: &Config) -> Result<Vec<Loaded>, Vec<LoadError>> {
     let mut loaded = Vec::new();
@@ -60,8 +68,8 @@ pub(super) async fn all(config: &Config) -> Result<Vec<Loaded>, Vec<LoadError>> 
                 continue;
             }
         };
-        match tools(name, provider.as_ref()).await {
-            Ok(tools) => loaded.push(Loaded { name: name.as_str().into(), provider, tools }),
+        match Loaded::list(name, provider).await {
+            Ok(plugin) => loaded.push(plugin),
             Err(error) => errors.push(error),
         }
     }

@@ -11,3 +11,6 @@ mod registry;
 pub use call::{CallEnd, Surroundings, misfit};
 pub use load::{LoadError, PluginState};
 pub use registry::{BuildError, Current, Offered, Registry};
+
+#[cfg(test)]
+mod tests;

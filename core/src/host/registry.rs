@@ -8,7 +8,7 @@ use jsonschema::Validator;
 use tokio_util::task::TaskTracker;
 use toolgate_plugin::{Health, JsonObject, Tool, ToolProvider};
 
-use super::load::{self, LoadError, PluginState};
+use super::load::{self, LoadError, Loaded, PluginState};
 use crate::{
     config::Config,
     policy::{Finding, PluginTools, Policy, Principal, ToolPolicy},
@@ -49,6 +49,15 @@ impl Registry {
     /// Plugins that do not start, or rules that do not fit their tools.
     pub async fn build(config: &Config, calls: TaskTracker) -> Result<(Self, Vec<Finding>), BuildError> {
         let loaded = load::all(config).await.map_err(BuildError::Plugins)?;
+        Self::assemble(config, loaded, calls).map_err(BuildError::Rules)
+    }
+
+    /// Put plugins that run under their rules.
+    pub(super) fn assemble(
+        config: &Config,
+        loaded: Vec<Loaded>,
+        calls: TaskTracker,
+    ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let names: Vec<PluginTools> = loaded
             .iter()
             .map(|plugin| PluginTools {
@@ -56,7 +65,7 @@ impl Registry {
                 tools: plugin.tools.iter().map(|loaded| loaded.tool.name.clone()).collect(),
             })
             .collect();
-        let (policy, findings) = Policy::compile(config, &names).map_err(BuildError::Rules)?;
+        let (policy, findings) = Policy::compile(config, &names)?;
         let mut endpoints = IndexMap::new();
         for name in config.endpoints.keys() {
             let Some(rules) = policy.endpoint(name) else { continue };
