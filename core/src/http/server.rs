@@ -51,16 +51,6 @@ pub enum StartError {
         /// What is wrong.
         error: ProfileError,
     },
-    /// One endpoint's tokens would open another.
-    #[error(
-        "a token for the endpoint \"{one}\" would open \"{other}\"; give each its own resource (Scalekit: its own resource_id) or audience"
-    )]
-    SharedTokens {
-        /// An endpoint's name.
-        one: String,
-        /// Another's.
-        other: String,
-    },
 }
 
 /// A server that listens but does not serve yet.
@@ -178,7 +168,7 @@ fn dev_issuer(config: &Config) -> String {
 /// What keeps tokens from being checked with this configuration; reaches nothing and opens nothing.
 ///
 /// # Errors
-/// A provider that tokens cannot be checked with, or two endpoints of which one takes the other's tokens.
+/// A provider that tokens cannot be checked with.
 pub fn check_providers(config: &Config) -> Result<(), StartError> {
     profiles(config, None).map(drop)
 }
@@ -189,13 +179,6 @@ fn profiles(config: &Config, dev: Option<&Arc<DevAuth>>) -> Result<IndexMap<Stri
     for name in config.endpoints.keys() {
         let profile =
             profile(config, name, dev).map_err(|error| StartError::Provider { endpoint: name.clone(), error })?;
-        let clash = profiles.iter().find(|(_, other)| match (&profile, other) {
-            (Some(one), Some(other)) => one.tokens_pass_at(other) || other.tokens_pass_at(one),
-            _ => false,
-        });
-        if let Some((other, _)) = clash {
-            return Err(StartError::SharedTokens { one: other.clone(), other: name.clone() });
-        }
         profiles.insert(name.clone(), profile);
     }
     Ok(profiles)

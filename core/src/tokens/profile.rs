@@ -9,9 +9,9 @@ use std::{fmt, sync::Arc};
 use jsonwebtoken::jwk::JwkSet;
 use url::Url;
 
-use crate::config::{Algorithm, OAuthSection, ScalekitSection, Secret, Validation};
+use crate::config::{Algorithm, OAuthSection, ScalekitSection, Secret, Validation, is_loopback};
 
-use super::provider::{is_loopback, may_be_asked};
+use super::provider::may_be_asked;
 
 /// What a provider's tokens must look like, for one resource.
 #[derive(Debug, Clone)]
@@ -112,25 +112,17 @@ impl Profile {
     /// of both kinds are in use; the audience must hold the resource id, or the resource where no id is configured.
     pub fn scalekit(section: &ScalekitSection, resource: &str) -> Result<Self, ProfileError> {
         issuer(section.environment_url.as_str())?;
-        let text = section.environment_url.as_str();
-        let environment = text.strip_suffix('/').unwrap_or(text);
-        let resource_id = section.resource_id.as_deref().filter(|id| !id.is_empty());
-        let named = resource_id.is_none_or(|id| {
-            id.strip_prefix("res_").is_some_and(|rest| {
-                !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-            })
-        });
-        if !named {
-            return Err(ProfileError::NotAResourceId(resource_id.unwrap_or_default().to_owned()));
+        let environment = section.environment();
+        let resource_id = section.stated_resource_id();
+        if let Some(id) = resource_id.filter(|id| !ScalekitSection::is_resource_id(id)) {
+            return Err(ProfileError::NotAResourceId(id.to_owned()));
         }
         let of_resource = resource_id.map(|id| format!("{environment}/resources/{id}"));
         let server = of_resource.clone().unwrap_or_else(|| environment.to_owned());
-        let mut audiences = vec![resource_id.unwrap_or(resource).to_owned()];
-        audiences.extend(stated(&section.extra_audiences));
         Ok(Self {
             provider: format!("scalekit:{environment}").into(),
             issuers: std::iter::once(environment).chain(of_resource.as_deref()).map(Arc::from).collect(),
-            audiences,
+            audiences: section.audiences(resource),
             resource: resource.to_owned(),
             resource_claim: true,
             algorithms: vec![Algorithm::RS256],
@@ -166,14 +158,10 @@ impl Profile {
                 }
             }
         };
-        let mut audiences: Vec<String> = stated(&section.audience).collect();
-        if audiences.is_empty() {
-            audiences.push(resource.to_owned());
-        }
         Ok(Self {
             provider: format!("oauth:{}", section.issuer).into(),
             issuers: vec![section.issuer.as_str().into()],
-            audiences,
+            audiences: section.audiences(resource),
             resource: resource.to_owned(),
             resource_claim: false,
             algorithms: section.algorithms.clone(),
@@ -213,19 +201,6 @@ impl Profile {
     pub fn authorization_servers(&self) -> &[String] {
         &self.authorization_servers
     }
-
-    /// Whether a token issued for this profile's resource may pass at `other`: the same issuer, and an audience that is
-    /// accepted there. Two endpoints for which this is so are not protected from each other.
-    pub fn tokens_pass_at(&self, other: &Self) -> bool {
-        let same_issuer = self.issuers.iter().any(|issuer| other.issuers.contains(issuer));
-        let mut ours = self.audiences.iter().chain([&self.resource]);
-        same_issuer && ours.any(|audience| other.audiences.contains(audience))
-    }
-}
-
-/// The audiences that say something: an unset `${NAME:-}` leaves an empty one, which a token could carry too.
-fn stated(audiences: &[String]) -> impl Iterator<Item = String> {
-    audiences.iter().filter(|audience| !audience.is_empty()).cloned()
 }
 
 /// An issuer as a URL that may be asked (RFC 8414 section 2, with plain HTTP on loopback).
