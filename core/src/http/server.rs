@@ -191,12 +191,12 @@ fn profile(config: &Config, endpoint: &str, dev: Option<&Arc<DevAuth>>) -> Resul
         Some(ProviderConfig::Scalekit(section)) => Profile::scalekit(&section, &resource)?,
         Some(ProviderConfig::OAuth(section)) => Profile::oauth(&section, &resource)?,
         Some(ProviderConfig::Dev) => {
-            let (keys, revoked) = (dev.cloned(), dev.cloned());
+            let revoked = dev.cloned();
             Profile::dev(DevProfile {
                 issuer: dev_issuer(config),
                 resource,
                 algorithms: vec![Algorithm::ES256],
-                keys: Arc::new(move || keys.as_ref().map_or_else(|| JwkSet { keys: Vec::new() }, |dev| dev.key_set())),
+                keys: dev.map_or_else(|| JwkSet { keys: Vec::new() }, |dev| dev.key_set()),
                 revoked: Arc::new(move |token_id| revoked.as_ref().is_none_or(|dev| dev.is_revoked(token_id))),
             })
         }

@@ -46,7 +46,7 @@ pub(super) struct Current {
 }
 
 /// No keys are known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Keyless {
     pub(super) reason: String,
     pub(super) retry_after: Duration,
@@ -227,37 +227,25 @@ impl Drop for Landing {
     }
 }
 
-/// Keys in this process: asked for each time, parsed when they change.
+/// Keys in this process: read once, since they are the same for as long as the process runs.
 pub(super) struct LocalKeys {
-    keys: Arc<dyn Fn() -> JwkSet + Send + Sync>,
-    accepted: Vec<Algorithm>,
-    clock: Clock,
-    parsed: Mutex<Option<(JwkSet, Arc<Current>)>>,
+    current: Result<Current, Keyless>,
 }
 
 impl LocalKeys {
-    pub(super) fn new(keys: Arc<dyn Fn() -> JwkSet + Send + Sync>, accepted: Vec<Algorithm>, clock: Clock) -> Self {
-        Self { keys, accepted, clock, parsed: Mutex::new(None) }
-    }
-
-    /// The keys now.
-    pub(super) fn current(&self) -> Result<Arc<Current>, Keyless> {
-        let set = (self.keys)();
-        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, current)) = &*parsed
-            && *known == set
-        {
-            return Ok(Arc::clone(current));
-        }
+    pub(super) fn new(set: &JwkSet, accepted: &[Algorithm], clock: &Clock) -> Self {
         let keyless = |problem: &str| Keyless {
             reason: format!("the development authorization server's key set {problem}"),
             retry_after: FIRST_PAUSE,
         };
-        let json = serde_json::to_vec(&set).map_err(|_| keyless("cannot be written as JSON"))?;
-        let keys = KeySet::parse(&json, &self.accepted).map_err(|problem| keyless(problem.text()))?;
-        let generation = parsed.as_ref().map_or(1, |(_, before)| before.generation + 1);
-        let current = Arc::new(Current { keys, generation, since: self.clock.steady() });
-        *parsed = Some((set, Arc::clone(&current)));
-        Ok(current)
+        let keys = serde_json::to_vec(set)
+            .map_err(|_| keyless("cannot be written as JSON"))
+            .and_then(|json| KeySet::parse(&json, accepted).map_err(|problem| keyless(problem.text())));
+        Self { current: keys.map(|keys| Current { keys, generation: 1, since: clock.steady() }) }
+    }
+
+    /// The keys.
+    pub(super) fn current(&self) -> Result<&Current, Keyless> {
+        self.current.as_ref().map_err(Clone::clone)
     }
 }

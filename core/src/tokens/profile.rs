@@ -39,7 +39,7 @@ pub struct Profile {
 #[derive(Clone)]
 pub(super) enum Source {
     /// Keys in this process.
-    Local { keys: Keys, revoked: Revoked },
+    Local { keys: Arc<JwkSet>, revoked: Revoked },
     /// A provider out there.
     Provider { documents: Box<Documents>, check: Box<Check> },
 }
@@ -55,7 +55,6 @@ pub(super) enum Check {
     Introspection { client_id: String, client_secret: Secret, endpoint: Option<Url> },
 }
 
-type Keys = Arc<dyn Fn() -> JwkSet + Send + Sync>;
 type Revoked = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Where the provider's documents are.
@@ -78,8 +77,8 @@ pub struct DevProfile {
     pub resource: String,
     /// What it signs with.
     pub algorithms: Vec<Algorithm>,
-    /// Its public keys, now.
-    pub keys: Arc<dyn Fn() -> JwkSet + Send + Sync>,
+    /// Its public keys, which do not change while it runs.
+    pub keys: JwkSet,
     /// Whether the token with this `jti` has been revoked. Asked on every verification.
     pub revoked: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
@@ -192,7 +191,7 @@ impl Profile {
             organisation: &[],
             // What has no id cannot be revoked.
             token_id_required: true,
-            source: Source::Local { keys: dev.keys, revoked: dev.revoked },
+            source: Source::Local { keys: Arc::new(dev.keys), revoked: dev.revoked },
             authorization_servers: vec![dev.issuer],
         }
     }

@@ -48,7 +48,7 @@ impl Verifier {
         let algorithms = profile.algorithms.clone();
         let (method, discovery) = match &profile.source {
             Source::Local { keys, revoked } => {
-                let keys = LocalKeys::new(Arc::clone(keys), algorithms, clock.clone());
+                let keys = LocalKeys::new(keys, &algorithms, &clock);
                 (Method::Local { keys, revoked: Arc::clone(revoked) }, None)
             }
             Source::Provider { documents, check } => {
@@ -151,7 +151,7 @@ impl Verifier {
             return Ok(verified);
         }
         let (token, algorithm, verified) = self.read(token)?;
-        check(&token, algorithm, &current)?;
+        check(&token, algorithm, current)?;
         Ok(self.keep(digest, verified, current.generation))
     }
 
