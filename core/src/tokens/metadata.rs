@@ -18,6 +18,7 @@ use url::Url;
 
 use super::{
     clock::Clock,
+    outage::{lost, regained},
     profile::Documents,
     provider::{Answer, ProviderClient, Unreachable, may_lead_to},
 };
@@ -155,11 +156,16 @@ impl Discovery {
         let mut held = copy.held();
         match fetched {
             Ok(fetched) => {
+                if held.failed.is_some() {
+                    regained("metadata");
+                }
                 *held = Held { known: Some((fetched.clone(), now)), failed: None };
                 Ok(fetched)
             }
             Err(failure) => {
-                tracing::warn!(reason = %failure, "the authorization server's metadata cannot be fetched");
+                if held.failed.is_none() {
+                    lost("metadata", &failure);
+                }
                 held.failed = Some((failure.clone(), now));
                 held.known.as_ref().map(|(known, _)| known.clone()).ok_or(failure)
             }

@@ -19,6 +19,7 @@ mod jws;
 mod keyring;
 mod keys;
 mod metadata;
+mod outage;
 mod profile;
 mod provider;
 mod remembered;

@@ -10,7 +10,7 @@ use crate::config::Algorithm;
 use super::{
     claims::Claims,
     clock::Clock,
-    introspection::Introspection,
+    introspection::{Credentials, Introspection},
     jws::{LONGEST_TOKEN, Unverified},
     keyring::{Current, Keyless, Keyring, LocalKeys, Location},
     keys::algorithm_named,
@@ -34,7 +34,7 @@ pub struct Verifier {
 enum Method {
     Remote(Arc<Keyring>),
     Local { keys: LocalKeys, revoked: Arc<dyn Fn(&str) -> bool + Send + Sync> },
-    Introspection(Introspection),
+    Introspection(Arc<Introspection>),
 }
 
 impl Verifier {
@@ -59,8 +59,13 @@ impl Verifier {
                     Check::KeysAt(url) => remote(Location::At(url.clone())),
                     Check::KeysNamed => remote(Location::Named(Arc::clone(&discovery))),
                     Check::Introspection { client_id, client_secret, endpoint } => {
-                        let (asked, secret) = (Arc::clone(&discovery), client_secret.clone());
-                        Method::Introspection(Introspection::new(client, asked, endpoint.clone(), client_id, secret))
+                        let credentials = Credentials {
+                            endpoint: endpoint.clone(),
+                            client_id: client_id.clone(),
+                            client_secret: client_secret.clone(),
+                        };
+                        let asked = Arc::clone(&discovery);
+                        Method::Introspection(Introspection::new(client, asked, credentials, clock.clone()))
                     }
                 };
                 (method, Some(discovery))
@@ -159,12 +164,16 @@ impl Verifier {
         &self,
         token: &str,
         digest: Digest,
-        introspection: &Introspection,
+        introspection: &Arc<Introspection>,
     ) -> Result<Arc<Verified>, VerifyError> {
-        let members = introspection.ask(token).await?;
+        let members = introspection.ask(token, digest).await?;
         let now = self.clock.wall();
         let at_most = remembered::INTROSPECTED;
-        let verified = Arc::new(Claims::new(&members).judge_introspected(&self.profile, now, at_most)?);
+        let verified =
+            Claims::new(&members).judge_introspected(&self.profile, now, at_most).inspect_err(|invalid| {
+                introspection.refuse(digest, *invalid);
+            })?;
+        let verified = Arc::new(verified);
         self.remembered.keep(digest, &verified, now, at_most, 0);
         Ok(verified)
     }
