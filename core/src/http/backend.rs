@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use poem::{Body, Endpoint, Request};
+use poem::{Body, Endpoint, EndpointExt, Request, Response, endpoint::BoxEndpoint};
 use poem_openapi::types::Any;
 
 use super::{
@@ -15,6 +15,8 @@ use super::{
     rest,
 };
 use crate::{
+    config::ProviderKind,
+    devauth::DevAuth,
     gate::ProtectedResource,
     policy::Face,
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
@@ -23,36 +25,55 @@ use crate::{
 /// The answers, from the server's state.
 pub(super) struct Answers {
     state: Arc<State>,
+    root: Root,
+}
+
+/// The authorization server that the documents and the registration at the root are about.
+enum Root {
+    /// The embedded one, with its routes.
+    Dev(Arc<DevAuth>, BoxEndpoint<'static, Response>),
+    /// One out there.
+    Provider(Arc<Verifier>),
+    /// None: nobody asks for tokens.
+    Open,
+}
+
+impl Root {
+    fn of(state: &State) -> Self {
+        let Some((name, endpoint)) = state.config.root_endpoint() else { return Self::Open };
+        match (state.config.provider_kind(endpoint), &state.dev) {
+            (ProviderKind::Dev, Some(dev)) => Self::Dev(Arc::clone(dev), dev.routes().map_to_response().boxed()),
+            _ => match state.gate.resource(name).and_then(ProtectedResource::verifier) {
+                Some(verifier) => Self::Provider(Arc::clone(verifier)),
+                None => Self::Open,
+            },
+        }
+    }
 }
 
 impl Answers {
     pub(super) fn new(state: Arc<State>) -> Self {
-        Self { state }
-    }
-
-    /// The endpoint whose authorization server the root documents are about.
-    fn default_verifier(&self) -> Option<&Arc<Verifier>> {
-        let (name, _) = self.state.config.default_endpoint().or_else(|| {
-            // Several endpoints and none marked: they may still share one authorization server.
-            self.state.config.endpoints.first().map(|(name, endpoint)| (name.as_str(), endpoint))
-        })?;
-        self.state.gate.resource(name).and_then(ProtectedResource::verifier)
+        Self { root: Root::of(&state), state }
     }
 
     async fn provider_document(&self, request: &Request, document: MetadataDocument) -> Raw {
         let id = RequestId::of(request);
-        if let Some(dev) = &self.state.dev {
-            let value = match document {
-                MetadataDocument::OauthAuthorizationServer => dev.oauth_metadata(),
-                MetadataDocument::OpenidConfiguration => dev.openid_configuration(),
-            };
-            return json(value.to_string());
-        }
-        let Some(verifier) = self.default_verifier() else { return no_provider(&id) };
+        let verifier = match &self.root {
+            Root::Dev(dev, _) => {
+                let value = match document {
+                    MetadataDocument::OauthAuthorizationServer => dev.oauth_metadata(),
+                    MetadataDocument::OpenidConfiguration => dev.openid_configuration(),
+                };
+                return json(value.to_string());
+            }
+            Root::Provider(verifier) => verifier,
+            Root::Open => return no_provider(&id),
+        };
         match verifier.metadata(document).await {
             Ok(passed) => passed_on(passed),
             Err(error) => {
-                tracing::warn!(%error, "the authorization server's metadata cannot be had");
+                // `tokens` says so once, when it begins.
+                tracing::debug!(%error, "the authorization server's metadata cannot be had");
                 unreachable_provider(&id)
             }
         }
@@ -127,14 +148,17 @@ impl Backend for Answers {
             Ok(body) => body,
             Err(error) => return collect(error.response(&self.state, &id)).await,
         };
-        if let Some(dev) = &self.state.dev {
-            let mut inner = Request::builder().method(http::Method::POST).uri_str("/register");
-            if let Some(kind) = &content_type {
-                inner = inner.content_type(kind);
+        let verifier = match &self.root {
+            Root::Dev(_, routes) => {
+                let mut inner = Request::builder().method(http::Method::POST).uri_str("/register");
+                if let Some(kind) = &content_type {
+                    inner = inner.content_type(kind);
+                }
+                return collect(routes.get_response(inner.body(body)).await).await;
             }
-            return collect(dev.routes().get_response(inner.body(body)).await).await;
-        }
-        let Some(verifier) = self.default_verifier() else { return no_provider(&id) };
+            Root::Provider(verifier) => verifier,
+            Root::Open => return no_provider(&id),
+        };
         match verifier.register(body, content_type.as_deref()).await {
             Ok(passed) => passed_on(passed),
             Err(error @ RegisterError::NotOffered) => {
@@ -198,7 +222,7 @@ impl Backend for Answers {
     }
 }
 
-async fn collect(response: poem::Response) -> Raw {
+async fn collect(response: Response) -> Raw {
     let (head, body) = response.into_parts();
     let mut collected = Raw::new(body.into_bytes().await.unwrap_or_default());
     *collected.status_mut() = head.status;
