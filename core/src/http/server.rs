@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     accept::{self, Bounds},
     app::{App, State},
-    document::Documents,
+    document::{Documents, Informed},
 };
 use crate::{
     config::{Algorithm, Config, ProviderConfig, ProviderKind},
@@ -83,15 +83,17 @@ impl Server {
         let public_url = config.public_url();
         let mut resources = IndexMap::new();
         let mut endpoints = HashMap::new();
+        let mut verifiers = HashMap::new();
         for (name, profile) in profiles(&config, dev.as_ref())? {
             let verifier = profile.map(|profile| Arc::new(Verifier::new(profile, Arc::clone(&client))));
+            verifiers.extend(verifier.clone().map(|verifier| (name.clone(), verifier)));
             let resource = ProtectedResource::new(config.resource(&name), &public_url, verifier);
             let endpoint = mcp::Endpoint::new(&name, &config.server, registry.clone(), audit.clone(), stop.clone());
             resources.insert(name.clone(), resource);
             endpoints.insert(name, endpoint);
         }
         let gate = Gate::new(resources, registry.clone(), audit.clone());
-        let documents = Documents::new(Arc::new(config.clone()));
+        let documents = Documents::new(Arc::new(config.clone()), verifiers);
         let state = Arc::new(State { config, registry, gate, audit, endpoints, dev, documents });
         Ok(Self { listener, state, findings, stop, calls })
     }
@@ -99,6 +101,11 @@ impl Server {
     /// The configuration, with the port that the server got.
     pub fn config(&self) -> &Config {
         &self.state.config
+    }
+
+    /// What people call an endpoint's authorization server; `None` where everyone may call.
+    pub fn provider_name(&self, endpoint: &str) -> Option<&str> {
+        self.state.gate.resource(endpoint)?.verifier().map(|verifier| verifier.name())
     }
 
     /// The registry that serves.
@@ -117,7 +124,7 @@ impl Server {
         let server = &state.config.server;
         let bounds = Bounds { connections: server.max_connections, header_timeout: server.header_timeout.0 };
         let drain = server.drain.0;
-        let app = Arc::new(App::new(Arc::clone(&state)));
+        let app = Arc::new(Informed::new(App::new(Arc::clone(&state)), Arc::clone(&state)));
         let ended = async {
             calls.close();
             if !calls.is_empty() {
@@ -184,7 +191,12 @@ fn profiles(config: &Config, dev: Option<&Arc<DevAuth>>) -> Result<IndexMap<Stri
     Ok(profiles)
 }
 
-fn profile(config: &Config, endpoint: &str, dev: Option<&Arc<DevAuth>>) -> Result<Option<Profile>, ProfileError> {
+/// The profile of one endpoint; without `dev` one that knows no keys of the development server.
+pub(super) fn profile(
+    config: &Config,
+    endpoint: &str,
+    dev: Option<&Arc<DevAuth>>,
+) -> Result<Option<Profile>, ProfileError> {
     let resource = config.resource(endpoint);
     Ok(Some(match config.provider_for(endpoint) {
         None | Some(ProviderConfig::None) => return Ok(None),

@@ -33,6 +33,21 @@ pub struct Profile {
     pub(super) token_id_required: bool,
     pub(super) source: Source,
     authorization_servers: Vec<String>,
+    name: String,
+    sign_in: Option<SignInEndpoints>,
+}
+
+/// Where people and clients get tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInEndpoints {
+    /// The issuer that answers of the authorization endpoint name (RFC 9207), where there is only one.
+    pub issuer: Option<String>,
+    /// Where a person signs in (`authorization_endpoint`).
+    pub authorization: String,
+    /// Where a code becomes a token (`token_endpoint`).
+    pub token: String,
+    /// Where a client registers (RFC 7591, `registration_endpoint`), if that is offered and known.
+    pub registration: Option<String>,
 }
 
 /// What tokens are checked with.
@@ -133,6 +148,14 @@ impl Profile {
                 documents: Box::new(Documents { issuer: issuer(&server)?, stated: None, appended: true }),
                 check: Box::new(Check::KeysAt(issuer(&format!("{environment}/keys"))?)),
             },
+            name: format!("Scalekit at {environment}"),
+            sign_in: Some(SignInEndpoints {
+                // Tokens and metadata name one of two issuers; which, cannot be known here.
+                issuer: None,
+                authorization: format!("{server}/oauth/authorize"),
+                token: format!("{server}/oauth/token"),
+                registration: resource_id.map(|id| format!("{environment}/api/v1/resources/{id}/clients:register")),
+            }),
             authorization_servers: vec![server],
         })
     }
@@ -174,6 +197,9 @@ impl Profile {
                 check: Box::new(check),
             },
             authorization_servers: vec![section.issuer.clone()],
+            name: format!("OAuth at {}", section.issuer),
+            // Its metadata say.
+            sign_in: None,
         })
     }
 
@@ -192,6 +218,13 @@ impl Profile {
             // What has no id cannot be revoked.
             token_id_required: true,
             source: Source::Local { keys: Arc::new(dev.keys), revoked: dev.revoked },
+            name: "dev, the embedded authorization server".to_owned(),
+            sign_in: Some(SignInEndpoints {
+                authorization: format!("{}/authorize", dev.issuer),
+                token: format!("{}/token", dev.issuer),
+                registration: Some(format!("{}/register", dev.issuer)),
+                issuer: Some(dev.issuer.clone()),
+            }),
             authorization_servers: vec![dev.issuer],
         }
     }
@@ -199,6 +232,16 @@ impl Profile {
     /// What RFC 9728 metadata names as `authorization_servers`.
     pub fn authorization_servers(&self) -> &[String] {
         &self.authorization_servers
+    }
+
+    /// What people call this provider: `Scalekit at https://acme.scalekit.dev`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where people sign in, as far as that is known without asking the provider.
+    pub fn sign_in(&self) -> Option<&SignInEndpoints> {
+        self.sign_in.as_ref()
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     keyring::{Current, Keyless, Keyring, LocalKeys, Location},
     keys::algorithm_named,
     metadata::{Discovery, MetadataDocument, Passthrough, RegisterError},
-    profile::{Check, Profile, Source},
+    profile::{Check, Profile, SignInEndpoints, Source},
     provider::{ProviderClient, Unreachable},
     remembered::{self, Digest, Remembered},
     verdict::{InvalidToken, Verified, VerifyError},
@@ -100,6 +100,26 @@ impl Verifier {
     /// What RFC 9728 metadata names as `authorization_servers`.
     pub fn authorization_servers(&self) -> &[String] {
         self.profile.authorization_servers()
+    }
+
+    /// What people call the provider.
+    pub fn name(&self) -> &str {
+        self.profile.name()
+    }
+
+    /// Where people sign in, as far as that is known now: by the profile, or from metadata that were fetched before.
+    pub fn known_sign_in(&self) -> Option<SignInEndpoints> {
+        self.profile.sign_in().cloned().or_else(|| self.discovery.as_ref()?.known_sign_in())
+    }
+
+    /// Where people sign in; asks the provider for its metadata if that is how it is known, within the same bounds as
+    /// [`Verifier::metadata`].
+    pub async fn sign_in(&self) -> Result<SignInEndpoints, Unreachable> {
+        match (self.profile.sign_in(), &self.discovery) {
+            (Some(known), _) => Ok(known.clone()),
+            (None, Some(discovery)) => discovery.sign_in().await,
+            (None, None) => Err(Unreachable::Embedded),
+        }
     }
 
     /// The provider's own document, or its own refusal, for clients that look for it here. Fresh for 5 minutes, served

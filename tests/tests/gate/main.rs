@@ -10,4 +10,5 @@ mod wire;
 mod hostile_requests;
 mod hostile_tokens;
 mod outages;
+mod sign_in;
 mod statuses;
