@@ -6,8 +6,7 @@ use tokio::signal;
 
 use super::print;
 use crate::{
-    config::{Config, ProviderKind},
-    host::Registry,
+    config::ProviderKind,
     http::{Server, StartError},
     telemetry::log,
 };
@@ -26,7 +25,7 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Err(error) => return print::failure(&error.to_string()),
     };
     print::findings(&loaded.source, server.findings());
-    print::line(banner(server.config(), &server.registry()));
+    print::line(banner(&server));
     server.serve(stopped()).await;
     print::note("stopped");
     ExitCode::SUCCESS
@@ -52,13 +51,19 @@ async fn stopped() {
 }
 
 /// What runs and what to try next.
-fn banner(config: &Config, registry: &Registry) -> String {
+fn banner(server: &Server) -> String {
+    let (config, registry) = (server.config(), server.registry());
+    let common = config.root_endpoint().map(|(name, _)| sign_in(server, name));
     let url = config.public_url();
     let mut text = format!("toolgate {} listens on {}\n", env!("CARGO_PKG_VERSION"), config.server.listen);
     let mut first = None;
     for (name, endpoint) in &config.endpoints {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  endpoint  {url}{}", endpoint.path);
+        let own = sign_in(server, name);
+        if common.as_ref() != Some(&own) {
+            let _ = writeln!(text, "    sign-in {own}");
+        }
         let Some(rules) = registry.policy().endpoint(name) else { continue };
         let width = rules.tools.keys().map(|name| name.len()).max().unwrap_or(0);
         for tool in rules.tools.values() {
@@ -68,7 +73,7 @@ fn banner(config: &Config, registry: &Registry) -> String {
             first = Some((name, tool, rules));
         }
     }
-    let _ = writeln!(text, "  sign-in   {}", provider(config));
+    let _ = writeln!(text, "  sign-in   {}", common.unwrap_or_default());
     let _ = writeln!(text, "  docs      {url}/docs");
     if let Some((_, tool, rules)) = first {
         let call = if *tool.tool == *"echo" {
@@ -84,19 +89,14 @@ fn banner(config: &Config, registry: &Registry) -> String {
     text.trim_end().to_owned()
 }
 
-fn provider(config: &Config) -> String {
-    match config.auth.provider {
-        ProviderKind::Dev => {
-            "dev, the embedded authorization server: for trying, anyone who reaches this port can sign in".into()
+/// Who vouches for the callers of an endpoint.
+fn sign_in(server: &Server, endpoint: &str) -> String {
+    let kind = server.config().endpoints.get(endpoint).map(|section| server.config().provider_kind(section));
+    match (server.provider_name(endpoint), kind) {
+        (None, _) => "none: every caller is anonymous, no scope is asked".into(),
+        (Some(name), Some(ProviderKind::Dev)) => {
+            format!("{name}: for trying, anyone who reaches this port can sign in")
         }
-        ProviderKind::Scalekit => match &config.auth.scalekit {
-            Some(section) => format!("Scalekit at {}", section.environment()),
-            None => "Scalekit".into(),
-        },
-        ProviderKind::Oauth => match &config.auth.oauth {
-            Some(section) => format!("OAuth at {}", section.issuer),
-            None => "OAuth".into(),
-        },
-        ProviderKind::None => "none: every caller is anonymous, no scope is asked".into(),
+        (Some(name), _) => name.to_owned(),
     }
 }
