@@ -132,7 +132,7 @@ async fn what_stands_at_the_root_is_the_default_endpoints_and_each_endpoint_has_
     }
     assert_eq!(how["oauth2-open"], Value::Null);
 
-    let banner = server.stdout();
+    let banner = server.terminate().await.stdout;
     for line in [
         format!("\n  sign-in   OAuth at {}\n", authority.issuer()),
         "/trying\n    sign-in dev, the embedded authorization server".to_owned(),
