@@ -6,8 +6,7 @@ use tokio::signal;
 
 use super::print;
 use crate::{
-    config::{Config, ProviderKind},
-    host::Registry,
+    config::ProviderKind,
     http::{Server, StartError},
     telemetry::log,
 };
@@ -27,7 +26,7 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Err(error) => return print::failure(&error.to_string()),
     };
     print::findings(&loaded.source, server.findings());
-    print::line(banner(server.config(), &server.registry()));
+    print::line(banner(&server));
     let stop = async {
         stopped().await;
         tracing::info!("stopping: calls in flight may finish; press Ctrl-C again to stop at once");
@@ -63,51 +62,52 @@ async fn stopped() {
 }
 
 /// What runs and what to try next.
-fn banner(config: &Config, registry: &Registry) -> String {
+fn banner(server: &Server) -> String {
+    let (config, registry) = (server.config(), server.registry());
+    let common = config.root_endpoint().map(|(name, _)| sign_in(server, name));
     let url = config.public_url();
     let mut text = format!("toolgate {} listens on {}\n", env!("CARGO_PKG_VERSION"), config.server.listen);
     let mut first = None;
     for (name, endpoint) in &config.endpoints {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  endpoint  {url}{}", endpoint.path);
+        let own = sign_in(server, name);
+        if common.as_ref() != Some(&own) {
+            let _ = writeln!(text, "    sign-in {own}");
+        }
         let Some(rules) = registry.policy().endpoint(name) else { continue };
         let width = rules.tools.keys().map(|name| name.len()).max().unwrap_or(0);
         for tool in rules.tools.values() {
             let scopes = tool.requirement.scopes();
             let scopes = if scopes.is_empty() { "any valid token".to_owned() } else { scopes.join(" ") };
             let _ = writeln!(text, "    tool    {:width$}  {scopes}", tool.name);
-            first = Some((name, tool, rules));
+            first = Some((config.provider_kind(endpoint), tool, rules));
         }
     }
-    let _ = writeln!(text, "  sign-in   {}", provider(config));
+    let _ = writeln!(text, "  sign-in   {}", common.unwrap_or_default());
     let _ = writeln!(text, "  docs      {url}/docs");
-    if let Some((_, tool, rules)) = first {
+    if let Some((provider, tool, rules)) = first {
         let call = if *tool.tool == *"echo" {
             format!("toolgate call {} '{{\"text\":\"hello\"}}'", tool.name)
         } else {
             format!("toolgate call {} '{{…}}'", tool.name)
         };
         let _ = writeln!(text, "  try       {call}");
-        if config.auth.provider == ProviderKind::Dev {
+        if provider == ProviderKind::Dev {
             let _ = write!(text, "            toolgate token --scope \"{}\"", rules.initial_scopes.join(" "));
         }
     }
     text.trim_end().to_owned()
 }
 
-fn provider(config: &Config) -> String {
-    match config.auth.provider {
-        ProviderKind::Dev => {
-            "dev, the embedded authorization server: for trying, anyone who reaches this port can sign in".into()
+/// Who vouches for the callers of an endpoint.
+fn sign_in(server: &Server, endpoint: &str) -> String {
+    let kind = server.config().endpoints.get(endpoint).map(|section| server.config().provider_kind(section));
+    match (server.provider_name(endpoint), kind) {
+        (None, _) => "none: every caller is anonymous, no scope is asked".into(),
+        (Some(name), Some(ProviderKind::Dev)) => {
+            format!("{name}: for trying, anyone who reaches this port can sign in")
         }
-        ProviderKind::Scalekit => match &config.auth.scalekit {
-            Some(section) => format!("Scalekit at {}", section.environment()),
-            None => "Scalekit".into(),
-        },
-        ProviderKind::Oauth => match &config.auth.oauth {
-            Some(section) => format!("OAuth at {}", section.issuer),
-            None => "OAuth".into(),
-        },
-        ProviderKind::None => "none: every caller is anonymous, no scope is asked".into(),
+        (Some(name), _) => name.to_owned(),
     }
 }

@@ -38,17 +38,22 @@ impl ProviderConfig {
         match self {
             Self::None => Vec::new(),
             Self::Dev => vec![resource.to_owned()],
-            Self::Scalekit(section) => {
-                let own = section.resource_id.as_deref().unwrap_or(resource);
-                std::iter::once(own.to_owned()).chain(section.extra_audiences.iter().cloned()).collect()
-            }
-            Self::OAuth(section) if section.audience.is_empty() => vec![resource.to_owned()],
-            Self::OAuth(section) => section.audience.clone(),
+            Self::Scalekit(section) => section.audiences(resource),
+            Self::OAuth(section) => section.audiences(resource),
         }
     }
 
+    /// Whether a token issued for `resource` may pass where `other` guards `other_resource`: the same server, and an
+    /// audience that is accepted there. Two endpoints for which this is so are not protected from each other.
+    pub(super) fn tokens_pass_at(&self, resource: &str, other: &Self, other_resource: &str) -> bool {
+        let accepted = other.audiences(other_resource);
+        // A token for a resource that has an id may carry the resource's URL as well.
+        let carried = self.audiences(resource).into_iter().chain([resource.to_owned()]);
+        self.same_server(other) && carried.into_iter().any(|audience| accepted.contains(&audience))
+    }
+
     /// Whether both are one authorization server, whose tokens differ by their audience alone.
-    pub(super) fn same_server(&self, other: &Self) -> bool {
+    fn same_server(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Dev, Self::Dev) => true,
             (Self::Scalekit(one), Self::Scalekit(other)) => one.environment() == other.environment(),
@@ -72,6 +77,24 @@ impl ScalekitSection {
     pub fn environment(&self) -> &str {
         bare(self.environment_url.as_str())
     }
+
+    /// The id of our MCP server there, if one is stated.
+    pub fn stated_resource_id(&self) -> Option<&str> {
+        self.resource_id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// Whether a text can be such an id: `res_` and letters, digits, `_` or `-`. It becomes a segment of URLs.
+    pub fn is_resource_id(text: &str) -> bool {
+        text.strip_prefix("res_").is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        })
+    }
+
+    /// The audiences that a token may carry, any of, for this resource.
+    pub fn audiences(&self, resource: &str) -> Vec<String> {
+        let own = self.stated_resource_id().unwrap_or(resource);
+        std::iter::once(own.to_owned()).chain(stated(&self.extra_audiences)).collect()
+    }
 }
 
 impl OAuthSection {
@@ -85,6 +108,17 @@ impl OAuthSection {
             introspection: None,
         }
     }
+
+    /// The audiences that a token may carry, any of, for this resource.
+    pub fn audiences(&self, resource: &str) -> Vec<String> {
+        let stated: Vec<String> = stated(&self.audience).collect();
+        if stated.is_empty() { vec![resource.to_owned()] } else { stated }
+    }
+}
+
+/// The audiences that say something: a token could carry an empty one too.
+fn stated(audiences: &[String]) -> impl Iterator<Item = String> {
+    audiences.iter().filter(|audience| !audience.is_empty()).cloned()
 }
 
 impl Config {
@@ -114,6 +148,14 @@ impl Config {
     pub fn default_endpoint(&self) -> Option<(&str, &Endpoint)> {
         let mut all = self.endpoints.iter().map(|(name, endpoint)| (name.as_str(), endpoint));
         all.clone().find(|(_, endpoint)| endpoint.default).or_else(|| all.next().filter(|_| self.endpoints.len() == 1))
+    }
+
+    /// The endpoint whose authorization server `/.well-known/oauth-authorization-server`, `openid-configuration` and
+    /// `/oauth/register` at the root are about: the default endpoint, else the first, since several endpoints may still
+    /// share one authorization server.
+    pub fn root_endpoint(&self) -> Option<(&str, &Endpoint)> {
+        let first = || self.endpoints.first().map(|(name, endpoint)| (name.as_str(), endpoint));
+        self.default_endpoint().or_else(first)
     }
 
     /// Which kind of authorization server an endpoint has.
@@ -167,7 +209,8 @@ impl Config {
     }
 }
 
-/// Whether a URL's host is this machine.
+/// Whether a URL's host is this machine by definition (RFC 6761 section 6.3, RFC 1122, RFC 4291), IPv4 addresses in
+/// IPv6 form included.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

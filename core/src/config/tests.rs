@@ -3,6 +3,7 @@
 mod broken;
 mod fresh;
 mod loading;
+mod providers;
 mod random;
 
 use std::{fs, path::PathBuf};

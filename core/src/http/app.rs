@@ -4,9 +4,8 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use http::{HeaderValue, header};
-use http_body_util::BodyExt;
 use poem::{
-    Body, Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route,
+    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route,
     endpoint::BoxEndpoint,
     http::{Method, StatusCode},
 };
@@ -17,19 +16,13 @@ use super::{
     backend::{Answers, PassedOn},
     document::Documents,
     doors::{self, Audience, Doors},
-    openapi::{self, Api},
-    refusal::{self, RequestId, refusal},
+    mcp_route::McpRoute,
+    openapi::Api,
+    pages::{Fixed, Page, Read},
+    refusal::{RequestId, refusal},
     rest,
 };
-use crate::{
-    config::{Config, OnMissingScope},
-    devauth::DevAuth,
-    gate::Gate,
-    host::Current,
-    mcp::{self, Answer, Exchange},
-    policy::Face,
-    telemetry::audit::Audit,
-};
+use crate::{config::Config, devauth::DevAuth, gate::Gate, host::Current, mcp, telemetry::audit::Audit};
 
 /// What the routes stand on.
 pub(super) struct State {
@@ -71,15 +64,15 @@ impl App {
             routes = routes.nest_no_strip(prefix, Arc::clone(&api));
         }
         for (name, endpoint) in &state.config.endpoints {
-            routes = routes.at(&endpoint.path, McpRoute { state: Arc::clone(&state), endpoint: name.clone() });
+            routes = routes.at(&endpoint.path, McpRoute::new(Arc::clone(&state), name));
         }
         routes = routes
             .at("/api/tools/:endpoint/:tool", CallRoute(Arc::clone(&state)))
-            .at("/openapi.json", DocumentRoute(Arc::clone(&state)))
-            .at("/docs", Pages(Arc::clone(&state), docs))
-            .at("/docs/oauth-receiver.html", Pages(Arc::clone(&state), receiver))
-            .at("/docs/assets/:name", Pages(Arc::clone(&state), asset))
-            .at("/", Pages(Arc::clone(&state), front));
+            .at("/openapi.json", Read(Page::Document, Arc::clone(&state)))
+            .at("/docs", Read(Page::Docs, Arc::clone(&state)))
+            .at("/docs/oauth-receiver.html", Read(Page::Receiver, Arc::clone(&state)))
+            .at("/docs/assets/:name", Read(Page::Asset, Arc::clone(&state)))
+            .at("/", Read(Page::Front, Arc::clone(&state)));
         if let Some(dev) = &state.dev {
             let (oauth, openid) = (dev.oauth_metadata(), dev.openid_configuration());
             routes = routes
@@ -196,58 +189,6 @@ fn well_known(name: &str, config: &Config) -> String {
     format!("/.well-known/{name}{path}")
 }
 
-/// `POST`, `GET` and `DELETE` of one MCP endpoint.
-struct McpRoute {
-    state: Arc<State>,
-    endpoint: String,
-}
-
-impl Endpoint for McpRoute {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let state = &self.state;
-        let request_id = RequestId::of(&request);
-        let Some(endpoint) = state.endpoints.get(&self.endpoint) else {
-            return Ok(StatusCode::NOT_FOUND.into_response());
-        };
-        let principal = match state.gate.authenticate(&self.endpoint, request.headers(), Face::Mcp, &request_id).await {
-            Ok(principal) => principal,
-            Err(challenge) => return Ok(refusal::poem(challenge.response(&request_id))),
-        };
-        let unread = request.take_body();
-        let body = match rest::body(state, request.headers(), unread).await {
-            Ok(body) => body,
-            Err(error) => return Ok(error.response(state, &request_id)),
-        };
-        let mut head = http::Request::builder().method(request.method().clone()).uri(request.uri().clone());
-        if let Some(headers) = head.headers_mut() {
-            *headers = std::mem::take(request.headers_mut());
-            // The token ends here: nothing behind the gate sees it.
-            headers.remove(header::AUTHORIZATION);
-        }
-        let Ok(head) = head.body(()) else { return Ok(StatusCode::BAD_REQUEST.into_response()) };
-        let (head, ()) = head.into_parts();
-        let exchange = Exchange { principal, request_id: Arc::clone(&request_id), head, body };
-        Ok(match endpoint.exchange(exchange).await {
-            Answer::Response(response) => from_mcp(response),
-            Answer::Unrecordable => refusal::poem(state.gate.overloaded(&self.endpoint).response(&request_id)),
-            Answer::Refused(refused) => match state.gate.challenge(&self.endpoint, &refused) {
-                Some(challenge) => refusal::poem(challenge.response(&request_id)),
-                None => StatusCode::NOT_FOUND.into_response(),
-            },
-        })
-    }
-}
-
-fn from_mcp(response: http::Response<mcp::Body>) -> Response {
-    let (head, body) = response.into_parts();
-    let body = body.map_err(|never| match never {}).boxed();
-    let mut response = Response::builder().status(head.status).body(Body::from(body));
-    *response.headers_mut() = head.headers;
-    response
-}
-
 /// `POST /api/tools/{endpoint}/{tool}`.
 struct CallRoute(Arc<State>);
 
@@ -261,101 +202,4 @@ impl Endpoint for CallRoute {
         let (endpoint, tool) = request.path_params::<(String, String)>()?;
         Ok(rest::call(&self.0, &endpoint, &tool, request).await)
     }
-}
-
-/// A document that does not change.
-struct Fixed(bytes::Bytes);
-
-impl Fixed {
-    fn new(document: &serde_json::Value) -> Self {
-        Self(document.to_string().into())
-    }
-}
-
-impl Endpoint for Fixed {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
-        }
-        Ok(Response::builder().content_type("application/json").body(self.0.clone()))
-    }
-}
-
-/// `GET /openapi.json`: no token is needed; with one, it also shows the tools that only this token reaches.
-struct DocumentRoute(Arc<State>);
-
-impl Endpoint for DocumentRoute {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
-        }
-        let state = &self.0;
-        let registry = state.registry.load();
-        let mut callers = HashMap::new();
-        let hides =
-            state.config.endpoints.iter().filter(|(_, endpoint)| endpoint.on_missing_scope == OnMissingScope::Hide);
-        for (name, _) in hides {
-            if let Some(principal) = state.gate.recognise(name, request.headers()).await {
-                callers.insert(name.clone(), principal);
-            }
-        }
-        let text = if callers.is_empty() {
-            state.documents.public(&registry)
-        } else {
-            state.documents.seen_by(&registry, &callers)
-        };
-        Ok(Response::builder().content_type("application/json").body(text))
-    }
-}
-
-/// A page that is read with GET.
-struct Pages(Arc<State>, fn(&State, &Request) -> Response);
-
-impl Endpoint for Pages {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
-        }
-        Ok((self.1)(&self.0, &request))
-    }
-}
-
-fn html(page: openapi::page::Rendered) -> Response {
-    Response::builder()
-        .content_type("text/html; charset=utf-8")
-        .header("content-security-policy", page.content_security_policy)
-        .header("referrer-policy", "no-referrer")
-        .header("x-frame-options", "DENY")
-        .body(page.html)
-}
-
-fn docs(state: &State, _request: &Request) -> Response {
-    html(openapi::docs_page(&state.documents.page(state)))
-}
-
-fn receiver(_state: &State, _request: &Request) -> Response {
-    html(openapi::page::receiver_page())
-}
-
-fn asset(_state: &State, request: &Request) -> Response {
-    let name = request.path_params::<String>().unwrap_or_default();
-    let Some(asset) = openapi::asset(&name) else { return StatusCode::NOT_FOUND.into_response() };
-    if request.header(header::IF_NONE_MATCH) == Some(asset.etag.as_str()) {
-        return StatusCode::NOT_MODIFIED.into_response();
-    }
-    Response::builder()
-        .content_type(asset.content_type)
-        .header("etag", asset.etag)
-        .header("cache-control", "no-cache")
-        .body(asset.body)
-}
-
-fn front(_state: &State, _request: &Request) -> Response {
-    Response::builder().status(StatusCode::SEE_OTHER).header("location", "docs").body(())
 }

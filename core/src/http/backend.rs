@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use poem::{Body, Endpoint, Request};
+use poem::{Body, Endpoint, EndpointExt, Request, Response, endpoint::BoxEndpoint};
 use poem_openapi::types::Any;
 
 use super::{
@@ -26,52 +26,61 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct PassedOn;
 
+/// Longest registration, in bytes. It needs no token, so it must cost little to send many.
+const LONGEST_REGISTRATION: u64 = 64 * 1024;
+
 /// The answers, from the server's state.
 pub(super) struct Answers {
     state: Arc<State>,
+    root: Root,
 }
 
-/// An authorization server: ours, or one outside.
-enum Provider<'a> {
-    Embedded(&'a Arc<DevAuth>),
-    Outside(&'a Arc<Verifier>),
+/// The authorization server that the documents and the registration at the root are about.
+enum Root {
+    /// The embedded one, with its routes.
+    Dev(Arc<DevAuth>, BoxEndpoint<'static, Response>),
+    /// One out there.
+    Provider(Arc<Verifier>),
+    /// None: nobody asks for tokens.
+    Open,
+}
+
+impl Root {
+    fn of(state: &State) -> Self {
+        let Some((name, endpoint)) = state.config.root_endpoint() else { return Self::Open };
+        match (state.config.provider_kind(endpoint), &state.dev) {
+            (ProviderKind::Dev, Some(dev)) => Self::Dev(Arc::clone(dev), dev.routes().map_to_response().boxed()),
+            _ => match state.gate.resource(name).and_then(ProtectedResource::verifier) {
+                Some(verifier) => Self::Provider(Arc::clone(verifier)),
+                None => Self::Open,
+            },
+        }
+    }
 }
 
 impl Answers {
     pub(super) fn new(state: Arc<State>) -> Self {
-        Self { state }
-    }
-
-    /// The authorization server that the documents at the root are about: that of the default endpoint.
-    fn default_provider(&self) -> Option<Provider<'_>> {
-        let config = &self.state.config;
-        let (name, endpoint) = config.default_endpoint().or_else(|| {
-            // Several endpoints and none marked: they may still share one authorization server.
-            config.endpoints.first().map(|(name, endpoint)| (name.as_str(), endpoint))
-        })?;
-        if config.provider_kind(endpoint) == ProviderKind::Dev {
-            return self.state.dev.as_ref().map(Provider::Embedded);
-        }
-        self.state.gate.resource(name).and_then(ProtectedResource::verifier).map(Provider::Outside)
+        Self { root: Root::of(&state), state }
     }
 
     async fn provider_document(&self, request: &Request, document: MetadataDocument) -> Raw {
         let id = RequestId::of(request);
-        let verifier = match self.default_provider() {
-            Some(Provider::Outside(verifier)) => verifier,
-            Some(Provider::Embedded(dev)) => {
+        let verifier = match &self.root {
+            Root::Dev(dev, _) => {
                 let value = match document {
                     MetadataDocument::OauthAuthorizationServer => dev.oauth_metadata(),
                     MetadataDocument::OpenidConfiguration => dev.openid_configuration(),
                 };
                 return json(value.to_string());
             }
-            None => return no_provider(&id),
+            Root::Provider(verifier) => verifier,
+            Root::Open => return no_provider(&id),
         };
         match verifier.metadata(document).await {
             Ok(passed) => passed_on(passed),
             Err(error) => {
-                tracing::warn!(%error, "the authorization server's metadata cannot be had");
+                // `tokens` says so once, when it begins.
+                tracing::debug!(%error, "the authorization server's metadata cannot be had");
                 unreachable_provider(&id)
             }
         }
@@ -143,20 +152,20 @@ impl Backend for Answers {
     async fn register(&self, request: &Request, body: Body) -> Raw {
         let id = RequestId::of(request);
         let content_type = request.content_type().map(str::to_owned);
-        let body = match rest::body(&self.state, request.headers(), body).await {
+        let body = match rest::bounded(LONGEST_REGISTRATION, None, request.headers(), body).await {
             Ok(body) => body,
-            Err(error) => return collect(error.response(&self.state, &id)).await,
+            Err(error) => return collect(error.response(&id)).await,
         };
-        let verifier = match self.default_provider() {
-            Some(Provider::Outside(verifier)) => verifier,
-            Some(Provider::Embedded(dev)) => {
+        let verifier = match &self.root {
+            Root::Dev(_, routes) => {
                 let mut inner = Request::builder().method(http::Method::POST).uri_str("/register");
                 if let Some(kind) = &content_type {
                     inner = inner.content_type(kind);
                 }
-                return collect(dev.routes().get_response(inner.body(body)).await).await;
+                return collect(routes.get_response(inner.body(body)).await).await;
             }
-            None => return no_provider(&id),
+            Root::Provider(verifier) => verifier,
+            Root::Open => return no_provider(&id),
         };
         match verifier.register(body, content_type.as_deref()).await {
             Ok(passed) => passed_on(passed),
@@ -221,7 +230,7 @@ impl Backend for Answers {
     }
 }
 
-async fn collect(response: poem::Response) -> Raw {
+async fn collect(response: Response) -> Raw {
     let (head, body) = response.into_parts();
     let mut collected = Raw::new(body.into_bytes().await.unwrap_or_default());
     *collected.status_mut() = head.status;

@@ -1,107 +1,102 @@
 //! The OpenAPI document of what runs here, and what its page needs to know.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use futures_util::future;
 use serde_json::Value;
 
 use super::{
     app::State,
     openapi::{Document, EndpointOperations, Page, SecurityScheme, SignIn, ToolOperation, base_document, merge},
+    server::profile,
 };
 use crate::{
     config::{Config, ProviderKind},
     host::Registry,
     policy::Principal,
+    tokens::{SignInEndpoints, Verifier},
 };
 
-/// The document of one registry, made once.
-#[derive(Default)]
+/// How long a page waits for a provider that has not told yet where people sign in.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The document of one registry, made once for what is known of the providers.
 pub(super) struct Documents {
     made: ArcSwapOption<Made>,
-    provider: ProviderEndpoints,
+    verifiers: HashMap<String, Arc<Verifier>>,
     config: Arc<Config>,
 }
 
 struct Made {
     registry: Arc<Registry>,
+    known: Known,
     text: Bytes,
 }
 
-/// Where people sign in, as far as the provider is known without asking it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ProviderEndpoints {
-    pub(super) issuer: Option<String>,
-    pub(super) authorization: Option<String>,
-    pub(super) token: Option<String>,
-}
+/// Where people sign in, by endpoint, as far as it is known. What is not is a plain bearer token in the document.
+type Known = HashMap<String, SignInEndpoints>;
 
 impl Documents {
-    pub(super) fn new(config: Arc<Config>) -> Self {
-        Self { made: ArcSwapOption::empty(), provider: ProviderEndpoints::of(&config), config }
+    /// The documents of a configuration, with the verifiers of the endpoints that ask for tokens.
+    pub(super) fn new(config: Arc<Config>, verifiers: HashMap<String, Arc<Verifier>>) -> Self {
+        Self { made: ArcSwapOption::empty(), verifiers, config }
+    }
+
+    /// Learn where people sign in from those providers that must be asked. One that does not answer is asked again
+    /// next time.
+    pub(super) async fn learn(&self) {
+        let all = future::join_all(self.verifiers.values().map(|verifier| verifier.sign_in()));
+        // A page is better without a sign-in than late.
+        let _ = tokio::time::timeout(PATIENCE, all).await;
+    }
+
+    fn known(&self) -> Known {
+        let known = |(name, verifier): (&String, &Arc<Verifier>)| Some((name.clone(), verifier.known_sign_in()?));
+        self.verifiers.iter().filter_map(known).collect()
     }
 
     /// The document that everyone may see.
     pub(super) fn public(&self, registry: &Arc<Registry>) -> Bytes {
-        if let Some(made) = self.made.load_full().filter(|made| Arc::ptr_eq(&made.registry, registry)) {
+        let known = self.known();
+        let stands = |made: &Arc<Made>| Arc::ptr_eq(&made.registry, registry) && made.known == known;
+        if let Some(made) = self.made.load_full().filter(stands) {
             return made.text.clone();
         }
-        let text = Bytes::from(document(&self.config, registry, &self.provider, &HashMap::new()).to_string());
-        self.made.store(Some(Arc::new(Made { registry: Arc::clone(registry), text: text.clone() })));
+        let text = Bytes::from(document(&self.config, registry, &known, &HashMap::new()).to_string());
+        self.made.store(Some(Arc::new(Made { registry: Arc::clone(registry), known, text: text.clone() })));
         text
     }
 
     /// The document as one caller may see it: with the tools that only this caller's token reaches.
     pub(super) fn seen_by(&self, registry: &Registry, callers: &HashMap<String, Arc<Principal>>) -> Bytes {
-        Bytes::from(document(&self.config, registry, &self.provider, callers).to_string())
+        Bytes::from(document(&self.config, registry, &self.known(), callers).to_string())
     }
 
     /// The page around it.
     pub(super) fn page(&self, state: &State) -> Page {
         let registry = state.registry.load();
+        let mut known = self.known();
         let sign_in = self.config.endpoints.keys().filter_map(|name| {
             let scheme = scheme_of(&self.config, name)?;
             let initial = registry.policy().endpoint(name)?.initial_scopes.iter().map(ToString::to_string).collect();
-            Some(SignIn {
-                scheme,
-                client_id: None,
-                registration_url: Some("oauth/register".into()),
-                issuer: self.provider.issuer.clone(),
-                token_url: self.provider.token.clone(),
-                scopes: initial,
-                resource: Some(self.config.resource(name)),
-            })
+            let provider = known.remove(name);
+            let (issuer, token_url, theirs) = provider
+                .map_or((None, None, None), |provider| (provider.issuer, Some(provider.token), provider.registration));
+            let registration_url = if self.registers_at_root(name) { Some("oauth/register".into()) } else { theirs };
+            let resource = Some(self.config.resource(name));
+            Some(SignIn { scheme, client_id: None, registration_url, issuer, token_url, scopes: initial, resource })
         });
-        Page { title: "Toolgate".into(), public_url: self.config.public_url(), sign_in: sign_in.collect() }
+        let sign_in = sign_in.collect();
+        Page { title: "Toolgate".into(), public_url: self.config.public_url(), sign_in }
     }
-}
 
-impl ProviderEndpoints {
-    fn of(config: &Config) -> Self {
-        match config.auth.provider {
-            ProviderKind::Dev => {
-                let issuer = format!("{}/dev/auth", config.public_url());
-                Self {
-                    authorization: Some(format!("{issuer}/authorize")),
-                    token: Some(format!("{issuer}/token")),
-                    issuer: Some(issuer),
-                }
-            }
-            ProviderKind::Scalekit => config.auth.scalekit.as_ref().map_or_else(Self::default, |section| {
-                let base = match &section.resource_id {
-                    Some(id) => format!("{}/resources/{id}", section.environment()),
-                    None => section.environment().to_owned(),
-                };
-                Self {
-                    // Scalekit's tokens and metadata name one of two issuers; the page can't know which.
-                    issuer: None,
-                    authorization: Some(format!("{base}/oauth/authorize")),
-                    token: Some(format!("{base}/oauth/token")),
-                }
-            }),
-            ProviderKind::Oauth | ProviderKind::None => Self::default(),
-        }
+    /// Whether `/oauth/register` registers clients with this endpoint's authorization server.
+    fn registers_at_root(&self, endpoint: &str) -> bool {
+        let Some((root, _)) = self.config.root_endpoint() else { return false };
+        let servers = |name: &str| self.verifiers.get(name).map(|verifier| verifier.authorization_servers());
+        servers(endpoint).is_some_and(|ours| servers(root) == Some(ours))
     }
 }
 
@@ -116,16 +111,13 @@ fn scheme_of(config: &Config, endpoint: &str) -> Option<String> {
 }
 
 /// The OpenAPI document of a configuration and its tools, as somebody without a token may see it.
+/// Nobody is asked: a provider whose endpoints its metadata name is a plain bearer token here.
 pub fn openapi_document(config: &Config, registry: &Registry) -> Value {
-    document(config, registry, &ProviderEndpoints::of(config), &HashMap::new())
+    let known = |name: &String| Some((name.clone(), profile(config, name, None).ok()??.sign_in()?.clone()));
+    document(config, registry, &config.endpoints.keys().filter_map(known).collect(), &HashMap::new())
 }
 
-fn document(
-    config: &Config,
-    registry: &Registry,
-    provider: &ProviderEndpoints,
-    callers: &HashMap<String, Arc<Principal>>,
-) -> Value {
+fn document(config: &Config, registry: &Registry, known: &Known, callers: &HashMap<String, Arc<Principal>>) -> Value {
     let mut tools = Vec::new();
     let mut endpoints = Vec::new();
     let mut security: Vec<(String, SecurityScheme)> = Vec::new();
@@ -134,8 +126,7 @@ fn document(
         if let Some(scheme) = &scheme
             && !security.iter().any(|(known, _)| known == scheme)
         {
-            let own = config.endpoints.get(name).is_some_and(|section| section.auth.is_some());
-            security.push((scheme.clone(), security_scheme(config, if own { None } else { Some(provider) })));
+            security.push((scheme.clone(), security_scheme(config, known.get(name))));
         }
         let resource = config.resource(name);
         let path = url::Url::parse(&resource).map(|url| url.path().to_owned()).unwrap_or_default();
@@ -163,13 +154,9 @@ fn document(
     })
 }
 
-fn security_scheme(config: &Config, provider: Option<&ProviderEndpoints>) -> SecurityScheme {
-    let Some(ProviderEndpoints { authorization: Some(authorization_url), token: Some(token_url), .. }) =
-        provider.cloned()
-    else {
-        return SecurityScheme::Bearer;
-    };
+fn security_scheme(config: &Config, known: Option<&SignInEndpoints>) -> SecurityScheme {
+    let Some(SignInEndpoints { authorization, token, .. }) = known.cloned() else { return SecurityScheme::Bearer };
     let scopes =
         config.scopes.iter().map(|(scope, section)| (scope.to_string(), section.description.clone())).collect();
-    SecurityScheme::OAuth2 { authorization_url, token_url, refresh_url: None, scopes }
+    SecurityScheme::OAuth2 { authorization_url: authorization, token_url: token, refresh_url: None, scopes }
 }

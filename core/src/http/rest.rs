@@ -13,6 +13,7 @@ use super::{
     refusal::{self, RequestId, refusal},
 };
 use crate::{
+    config::Size,
     host::{CallEnd, Surroundings, misfit},
     policy::{Ending, Face, Reason, Request as PolicyRequest},
 };
@@ -22,19 +23,17 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a body could not be read.
 pub(super) enum BodyError {
-    TooLarge,
+    TooLarge { most: u64, setting: Option<&'static str> },
     TooSlow,
     Broken,
 }
 
 impl BodyError {
-    pub(super) fn response(&self, state: &State, request_id: &str) -> Response {
+    pub(super) fn response(&self, request_id: &str) -> Response {
         let (status, error, text) = match self {
-            Self::TooLarge => {
-                let text = format!(
-                    "the body is larger than {}; the operator may raise server.max_body",
-                    state.config.server.max_body
-                );
+            Self::TooLarge { most, setting } => {
+                let help = setting.map_or_else(String::new, |key| format!("; the operator may raise {key}"));
+                let text = format!("the body is larger than {}{help}", Size(*most));
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
             }
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time".to_owned()),
@@ -44,22 +43,27 @@ impl BodyError {
     }
 }
 
-/// The body of a request with these headers, bounded in size and time.
+/// The body of a request with these headers, bounded in size by `server.max_body`, and in time.
 pub(super) async fn body(state: &State, headers: &HeaderMap, body: poem::Body) -> Result<bytes::Bytes, BodyError> {
-    bounded(state.config.server.max_body.0, headers, body).await
+    bounded(state.config.server.max_body.0, Some("server.max_body"), headers, body).await
 }
 
-/// A body of at most `most` bytes.
-pub(super) async fn bounded(most: u64, headers: &HeaderMap, body: poem::Body) -> Result<bytes::Bytes, BodyError> {
+/// A body of at most `most` bytes, a bound that is `setting`'s or fixed.
+pub(super) async fn bounded(
+    most: u64,
+    setting: Option<&'static str>,
+    headers: &HeaderMap,
+    body: poem::Body,
+) -> Result<bytes::Bytes, BodyError> {
+    let too_large = || BodyError::TooLarge { most, setting };
     // What is announced as too large need not be waited for.
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > most) {
-        return Err(BodyError::TooLarge);
+        return Err(too_large());
     }
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    match tokio::time::timeout(BODY_TIMEOUT, body.into_bytes_limit(most)).await {
+    match tokio::time::timeout(BODY_TIMEOUT, body.into_bytes_limit(usize::try_from(most).unwrap_or(usize::MAX))).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(BodyError::TooLarge),
+        Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(too_large()),
         Ok(Err(_)) => Err(BodyError::Broken),
         Err(_) => Err(BodyError::TooSlow),
     }
@@ -142,8 +146,7 @@ async fn arguments(
     let is_json = essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let declared = essence.is_some();
     let unread = request.take_body();
-    let bytes =
-        body(state, request.headers(), unread).await.map_err(|error| Box::new(error.response(state, request_id)))?;
+    let bytes = body(state, request.headers(), unread).await.map_err(|error| Box::new(error.response(request_id)))?;
     if bytes.is_empty() {
         return Ok(Map::new());
     }

@@ -51,16 +51,6 @@ pub enum StartError {
         /// What is wrong.
         error: ProfileError,
     },
-    /// One endpoint's tokens would open another.
-    #[error(
-        "a token for the endpoint \"{one}\" would open \"{other}\"; give each its own resource (Scalekit: its own resource_id) or audience"
-    )]
-    SharedTokens {
-        /// An endpoint's name.
-        one: String,
-        /// Another's.
-        other: String,
-    },
 }
 
 /// A server that listens but does not serve yet.
@@ -93,15 +83,17 @@ impl Server {
         let public_url = config.public_url();
         let mut resources = IndexMap::new();
         let mut endpoints = HashMap::new();
+        let mut verifiers = HashMap::new();
         for (name, profile) in profiles(&config, dev.as_ref())? {
             let verifier = profile.map(|profile| Arc::new(Verifier::new(profile, Arc::clone(&client))));
+            verifiers.extend(verifier.clone().map(|verifier| (name.clone(), verifier)));
             let resource = ProtectedResource::new(config.resource(&name), &public_url, verifier);
             let endpoint = mcp::Endpoint::new(&name, &config.server, registry.clone(), audit.clone(), stop.clone());
             resources.insert(name.clone(), resource);
             endpoints.insert(name, endpoint);
         }
         let gate = Gate::new(resources, registry.clone(), audit.clone());
-        let documents = Documents::new(Arc::new(config.clone()));
+        let documents = Documents::new(Arc::new(config.clone()), verifiers);
         let state = Arc::new(State { config, registry, gate, audit, endpoints, dev, documents });
         Ok(Self { listener, state, findings, stop, calls })
     }
@@ -109,6 +101,11 @@ impl Server {
     /// The configuration, with the port that the server got.
     pub fn config(&self) -> &Config {
         &self.state.config
+    }
+
+    /// What people call an endpoint's authorization server; `None` where everyone may call.
+    pub fn provider_name(&self, endpoint: &str) -> Option<&str> {
+        self.state.gate.resource(endpoint)?.verifier().map(|verifier| verifier.name())
     }
 
     /// The registry that serves.
@@ -178,8 +175,8 @@ fn dev_issuer(config: &Config) -> String {
 /// What would keep the server from starting besides its plugins and a taken port; reaches nothing outside.
 ///
 /// # Errors
-/// A provider that tokens cannot be checked with, two endpoints of which one takes the other's tokens, an audit
-/// log that cannot be opened, or state of the development authorization server that cannot be used.
+/// A provider that tokens cannot be checked with, an audit log that cannot be opened, or state of the
+/// development authorization server that cannot be used.
 pub fn check_start(config: &Config) -> Result<(), StartError> {
     profiles(config, None)?;
     dev_auth(config)?;
@@ -193,31 +190,29 @@ fn profiles(config: &Config, dev: Option<&Arc<DevAuth>>) -> Result<IndexMap<Stri
     for name in config.endpoints.keys() {
         let profile =
             profile(config, name, dev).map_err(|error| StartError::Provider { endpoint: name.clone(), error })?;
-        let clash = profiles.iter().find(|(_, other)| match (&profile, other) {
-            (Some(one), Some(other)) => one.tokens_pass_at(other) || other.tokens_pass_at(one),
-            _ => false,
-        });
-        if let Some((other, _)) = clash {
-            return Err(StartError::SharedTokens { one: other.clone(), other: name.clone() });
-        }
         profiles.insert(name.clone(), profile);
     }
     Ok(profiles)
 }
 
-fn profile(config: &Config, endpoint: &str, dev: Option<&Arc<DevAuth>>) -> Result<Option<Profile>, ProfileError> {
+/// The profile of one endpoint; without `dev` one that knows no keys of the development server.
+pub(super) fn profile(
+    config: &Config,
+    endpoint: &str,
+    dev: Option<&Arc<DevAuth>>,
+) -> Result<Option<Profile>, ProfileError> {
     let resource = config.resource(endpoint);
     Ok(Some(match config.provider_for(endpoint) {
         None | Some(ProviderConfig::None) => return Ok(None),
         Some(ProviderConfig::Scalekit(section)) => Profile::scalekit(&section, &resource)?,
         Some(ProviderConfig::OAuth(section)) => Profile::oauth(&section, &resource)?,
         Some(ProviderConfig::Dev) => {
-            let (keys, revoked) = (dev.cloned(), dev.cloned());
+            let revoked = dev.cloned();
             Profile::dev(DevProfile {
                 issuer: dev_issuer(config),
                 resource,
                 algorithms: vec![Algorithm::ES256],
-                keys: Arc::new(move || keys.as_ref().map_or_else(|| JwkSet { keys: Vec::new() }, |dev| dev.key_set())),
+                keys: dev.map_or_else(|| JwkSet { keys: Vec::new() }, |dev| dev.key_set()),
                 revoked: Arc::new(move |token_id| revoked.as_ref().is_none_or(|dev| dev.is_revoked(token_id))),
             })
         }

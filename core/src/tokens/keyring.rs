@@ -23,6 +23,7 @@ use super::{
     clock::Clock,
     keys::KeySet,
     metadata::{Discovery, Endpoint},
+    outage::{FIRST_PAUSE, Outage},
     provider::{ProviderClient, Unreachable},
 };
 
@@ -30,10 +31,6 @@ use super::{
 const FRESH: Duration = Duration::from_secs(3600);
 /// Fetches for unknown keys are this far apart.
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(30);
-/// The first pause after a failed fetch; each further one is twice as long …
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// … up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Keys with the number of their change.
 #[derive(Debug)]
@@ -46,7 +43,7 @@ pub(super) struct Current {
 }
 
 /// No keys are known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Keyless {
     pub(super) reason: String,
     pub(super) retry_after: Duration,
@@ -68,12 +65,9 @@ pub(super) enum Location {
     Named(Arc<Discovery>),
 }
 
-#[derive(Default)]
 struct Schedule {
     in_flight: Option<Flight>,
-    failures: u32,
-    failure: Option<String>,
-    not_before: Option<Instant>,
+    outage: Outage,
     unknown_key_asked: Option<Instant>,
 }
 
@@ -87,7 +81,8 @@ impl Keyring {
         client: Arc<ProviderClient>,
         clock: Clock,
     ) -> Arc<Self> {
-        let (current, schedule) = (ArcSwapOption::empty(), Mutex::default());
+        let current = ArcSwapOption::empty();
+        let schedule = Mutex::new(Schedule { in_flight: None, outage: Outage::of("keys"), unknown_key_asked: None });
         Arc::new(Self { location, accepted, client, clock, current, schedule })
     }
 
@@ -113,7 +108,7 @@ impl Keyring {
         }
         let (flight, failing) = {
             let mut schedule = self.schedule();
-            (self.depart(&mut schedule, now), schedule.failures > 0)
+            (self.depart(&mut schedule, now), schedule.outage.is_on())
         };
         match flight {
             Some(flight) if age > 2 * FRESH && !failing => {
@@ -153,7 +148,7 @@ impl Keyring {
         if let Some(flight) = &schedule.in_flight {
             return Some(flight.clone());
         }
-        if schedule.not_before.is_some_and(|at| now < at) {
+        if schedule.outage.pause(now).is_some() {
             return None;
         }
         let landing = Landing(Arc::clone(self));
@@ -176,17 +171,9 @@ impl Keyring {
                     Some(before) => before.generation + 1,
                 };
                 self.current.store(Some(Arc::new(Current { keys, generation, since: now })));
-                schedule.failures = 0;
-                schedule.failure = None;
-                schedule.not_before = None;
+                schedule.outage.ended();
             }
-            Err(unreachable) => {
-                tracing::warn!(reason = %unreachable, "the authorization server's keys cannot be fetched");
-                let pause = FIRST_PAUSE * 2u32.saturating_pow(schedule.failures.min(8));
-                schedule.failures = schedule.failures.saturating_add(1);
-                schedule.failure = Some(unreachable.to_string());
-                schedule.not_before = Some(now + pause.min(LONGEST_PAUSE));
-            }
+            Err(unreachable) => schedule.outage.failed(&unreachable, now),
         }
     }
 
@@ -206,9 +193,8 @@ impl Keyring {
 
     fn keyless(&self) -> Keyless {
         let schedule = self.schedule();
-        let now = self.clock.steady();
-        let pause = schedule.not_before.map_or(FIRST_PAUSE, |at| at.saturating_duration_since(now)).max(FIRST_PAUSE);
-        let reason = schedule.failure.clone().unwrap_or_else(|| "the authorization server's keys are not known".into());
+        let pause = schedule.outage.pause(self.clock.steady()).unwrap_or(FIRST_PAUSE).max(FIRST_PAUSE);
+        let reason = schedule.outage.reason().unwrap_or("the authorization server's keys are not known").to_owned();
         Keyless { reason, retry_after: pause }
     }
 
@@ -227,37 +213,26 @@ impl Drop for Landing {
     }
 }
 
-/// Keys in this process: asked for each time, parsed when they change.
+/// Keys in this process: read once, since they are the same for as long as the process runs.
 pub(super) struct LocalKeys {
-    keys: Arc<dyn Fn() -> JwkSet + Send + Sync>,
-    accepted: Vec<Algorithm>,
-    clock: Clock,
-    parsed: Mutex<Option<(JwkSet, Arc<Current>)>>,
+    current: Result<Current, Keyless>,
 }
 
 impl LocalKeys {
-    pub(super) fn new(keys: Arc<dyn Fn() -> JwkSet + Send + Sync>, accepted: Vec<Algorithm>, clock: Clock) -> Self {
-        Self { keys, accepted, clock, parsed: Mutex::new(None) }
-    }
-
-    /// The keys now.
-    pub(super) fn current(&self) -> Result<Arc<Current>, Keyless> {
-        let set = (self.keys)();
-        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, current)) = &*parsed
-            && *known == set
-        {
-            return Ok(Arc::clone(current));
-        }
+    pub(super) fn new(set: &JwkSet, accepted: &[Algorithm], clock: &Clock) -> Self {
         let keyless = |problem: &str| Keyless {
             reason: format!("the development authorization server's key set {problem}"),
             retry_after: FIRST_PAUSE,
         };
-        let json = serde_json::to_vec(&set).map_err(|_| keyless("cannot be written as JSON"))?;
-        let keys = KeySet::parse(&json, &self.accepted).map_err(|problem| keyless(problem.text()))?;
-        let generation = parsed.as_ref().map_or(1, |(_, before)| before.generation + 1);
-        let current = Arc::new(Current { keys, generation, since: self.clock.steady() });
-        *parsed = Some((set, Arc::clone(&current)));
-        Ok(current)
+        let keys = serde_json::to_vec(set)
+            .map_err(|_| keyless("cannot be written as JSON"))
+            .and_then(|json| KeySet::parse(&json, accepted).map_err(|problem| keyless(problem.text())))
+            .inspect_err(|keyless| tracing::error!(reason = keyless.reason, "no token can be verified"));
+        Self { current: keys.map(|keys| Current { keys, generation: 1, since: clock.steady() }) }
+    }
+
+    /// The keys.
+    pub(super) fn current(&self) -> Result<&Current, Keyless> {
+        self.current.as_ref().map_err(Clone::clone)
     }
 }

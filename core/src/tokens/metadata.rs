@@ -18,7 +18,8 @@ use url::Url;
 
 use super::{
     clock::Clock,
-    profile::Documents,
+    outage::{lost, regained},
+    profile::{Documents, SignInEndpoints},
     provider::{Answer, ProviderClient, Unreachable, may_lead_to},
 };
 
@@ -111,7 +112,13 @@ pub(super) enum Endpoint {
     Keys,
     Introspection,
     Registration,
+    Authorization,
+    Token,
 }
+
+/// The documents, in the order in which an endpoint is looked for.
+const IN_ORDER: [MetadataDocument; 2] =
+    [MetadataDocument::OauthAuthorizationServer, MetadataDocument::OpenidConfiguration];
 
 impl Endpoint {
     fn member(self) -> &'static str {
@@ -119,6 +126,8 @@ impl Endpoint {
             Self::Keys => "jwks_uri",
             Self::Introspection => "introspection_endpoint",
             Self::Registration => "registration_endpoint",
+            Self::Authorization => "authorization_endpoint",
+            Self::Token => "token_endpoint",
         }
     }
 }
@@ -131,10 +140,7 @@ impl Discovery {
     /// A document as the provider serves it, or the provider's refusal. A copy is fresh for 5 minutes and is served
     /// through an outage: then one caller in 30 s waits for the provider, and nobody else.
     pub(super) async fn document(&self, document: MetadataDocument) -> Result<Passthrough, Unreachable> {
-        let copy = match document {
-            MetadataDocument::OauthAuthorizationServer => &self.oauth,
-            MetadataDocument::OpenidConfiguration => &self.openid,
-        };
+        let copy = self.copy(document);
         if let Some(answer) = copy.held().answer(self.clock.steady()) {
             return answer;
         }
@@ -155,11 +161,16 @@ impl Discovery {
         let mut held = copy.held();
         match fetched {
             Ok(fetched) => {
+                if held.failed.is_some() {
+                    regained("metadata");
+                }
                 *held = Held { known: Some((fetched.clone(), now)), failed: None };
                 Ok(fetched)
             }
             Err(failure) => {
-                tracing::warn!(reason = %failure, "the authorization server's metadata cannot be fetched");
+                if held.failed.is_none() {
+                    lost("metadata", &failure);
+                }
                 held.failed = Some((failure.clone(), now));
                 held.known.as_ref().map(|(known, _)| known.clone()).ok_or(failure)
             }
@@ -169,24 +180,66 @@ impl Discovery {
     /// An endpoint, from the first document in order that names it. It must be HTTPS, or loopback if the issuer is.
     pub(super) async fn endpoint(&self, endpoint: Endpoint) -> Result<Url, Unreachable> {
         let mut failure = None;
-        for document in [MetadataDocument::OauthAuthorizationServer, MetadataDocument::OpenidConfiguration] {
+        for document in IN_ORDER {
             match self.document(document).await {
-                Ok(found) if found.status == StatusCode::OK => {
-                    let metadata: Option<Value> = serde_json::from_slice(&found.body).ok();
-                    let named = metadata.as_ref().and_then(|metadata| metadata.get(endpoint.member())?.as_str());
-                    if let Some(url) = named
-                        .and_then(|url| Url::parse(url).ok())
-                        .filter(|url| may_lead_to(&self.documents.issuer, url))
-                    {
+                Ok(found) => {
+                    if let Some(url) = metadata_in(&found).and_then(|metadata| self.named(&metadata, endpoint)) {
                         return Ok(url);
                     }
                 }
-                Ok(_) => {}
                 Err(unreachable) => failure = failure.or(Some(unreachable)),
             }
         }
         let issuer = self.documents.issuer.to_string();
         Err(failure.unwrap_or(Unreachable::NotNamed { issuer, member: endpoint.member() }))
+    }
+
+    /// Where people sign in, from the first document in order that says it.
+    pub(super) async fn sign_in(&self) -> Result<SignInEndpoints, Unreachable> {
+        let mut failure = None;
+        for document in IN_ORDER {
+            match self.document(document).await {
+                Ok(found) => {
+                    if let Some(endpoints) = self.sign_in_at(&found) {
+                        return Ok(endpoints);
+                    }
+                }
+                Err(unreachable) => failure = failure.or(Some(unreachable)),
+            }
+        }
+        let (issuer, member) = (self.documents.issuer.to_string(), Endpoint::Authorization.member());
+        Err(failure.unwrap_or(Unreachable::NotNamed { issuer, member }))
+    }
+
+    /// The same from the copies at hand, however old.
+    pub(super) fn known_sign_in(&self) -> Option<SignInEndpoints> {
+        IN_ORDER.into_iter().find_map(|document| {
+            let (known, _) = self.copy(document).held().known.clone()?;
+            self.sign_in_at(&known)
+        })
+    }
+
+    fn sign_in_at(&self, found: &Passthrough) -> Option<SignInEndpoints> {
+        let metadata = metadata_in(found)?;
+        let named = |endpoint| self.named(&metadata, endpoint).map(String::from);
+        Some(SignInEndpoints {
+            issuer: self.documents.stated.clone(),
+            authorization: named(Endpoint::Authorization)?,
+            token: named(Endpoint::Token)?,
+            registration: named(Endpoint::Registration),
+        })
+    }
+
+    fn named(&self, metadata: &Value, endpoint: Endpoint) -> Option<Url> {
+        let url = Url::parse(metadata.get(endpoint.member())?.as_str()?).ok()?;
+        may_lead_to(&self.documents.issuer, &url).then_some(url)
+    }
+
+    fn copy(&self, document: MetadataDocument) -> &LocalCopy {
+        match document {
+            MetadataDocument::OauthAuthorizationServer => &self.oauth,
+            MetadataDocument::OpenidConfiguration => &self.openid,
+        }
     }
 
     /// Hand a registration request on (RFC 7591 section 3.1).
@@ -279,6 +332,11 @@ impl LocalCopy {
         // Nothing panics while it is held.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The metadata that the provider answered with; none in a refusal.
+fn metadata_in(found: &Passthrough) -> Option<Value> {
+    if found.status == StatusCode::OK { serde_json::from_slice(&found.body).ok() } else { None }
 }
 
 impl From<Answer> for Passthrough {

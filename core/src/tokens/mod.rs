@@ -19,6 +19,7 @@ mod jws;
 mod keyring;
 mod keys;
 mod metadata;
+mod outage;
 mod profile;
 mod provider;
 mod remembered;
@@ -26,7 +27,7 @@ mod verdict;
 mod verifier;
 
 pub use metadata::{MetadataDocument, Passthrough, RegisterError};
-pub use profile::{DevProfile, Profile, ProfileError};
+pub use profile::{DevProfile, Profile, ProfileError, SignInEndpoints};
 pub use provider::{ProviderClient, Unreachable};
 pub use verdict::{InvalidToken, Verified, VerifyError};
 pub use verifier::Verifier;

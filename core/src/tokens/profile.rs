@@ -9,9 +9,9 @@ use std::{fmt, sync::Arc};
 use jsonwebtoken::jwk::JwkSet;
 use url::Url;
 
-use crate::config::{Algorithm, OAuthSection, ScalekitSection, Secret, Validation};
+use crate::config::{Algorithm, OAuthSection, ScalekitSection, Secret, Validation, is_loopback};
 
-use super::provider::{is_loopback, may_be_asked};
+use super::provider::may_be_asked;
 
 /// What a provider's tokens must look like, for one resource.
 #[derive(Debug, Clone)]
@@ -33,13 +33,28 @@ pub struct Profile {
     pub(super) token_id_required: bool,
     pub(super) source: Source,
     authorization_servers: Vec<String>,
+    name: String,
+    sign_in: Option<SignInEndpoints>,
+}
+
+/// Where people and clients get tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInEndpoints {
+    /// The issuer that answers of the authorization endpoint name (RFC 9207), where there is only one.
+    pub issuer: Option<String>,
+    /// Where a person signs in (`authorization_endpoint`).
+    pub authorization: String,
+    /// Where a code becomes a token (`token_endpoint`).
+    pub token: String,
+    /// Where a client registers (RFC 7591, `registration_endpoint`), if that is offered and known.
+    pub registration: Option<String>,
 }
 
 /// What tokens are checked with.
 #[derive(Clone)]
 pub(super) enum Source {
     /// Keys in this process.
-    Local { keys: Keys, revoked: Revoked },
+    Local { keys: Arc<JwkSet>, revoked: Revoked },
     /// A provider out there.
     Provider { documents: Box<Documents>, check: Box<Check> },
 }
@@ -55,7 +70,6 @@ pub(super) enum Check {
     Introspection { client_id: String, client_secret: Secret, endpoint: Option<Url> },
 }
 
-type Keys = Arc<dyn Fn() -> JwkSet + Send + Sync>;
 type Revoked = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Where the provider's documents are.
@@ -78,8 +92,8 @@ pub struct DevProfile {
     pub resource: String,
     /// What it signs with.
     pub algorithms: Vec<Algorithm>,
-    /// Its public keys, now.
-    pub keys: Arc<dyn Fn() -> JwkSet + Send + Sync>,
+    /// Its public keys, which do not change while it runs.
+    pub keys: JwkSet,
     /// Whether the token with this `jti` has been revoked. Asked on every verification.
     pub revoked: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
@@ -112,25 +126,17 @@ impl Profile {
     /// of both kinds are in use; the audience must hold the resource id, or the resource where no id is configured.
     pub fn scalekit(section: &ScalekitSection, resource: &str) -> Result<Self, ProfileError> {
         issuer(section.environment_url.as_str())?;
-        let text = section.environment_url.as_str();
-        let environment = text.strip_suffix('/').unwrap_or(text);
-        let resource_id = section.resource_id.as_deref().filter(|id| !id.is_empty());
-        let named = resource_id.is_none_or(|id| {
-            id.strip_prefix("res_").is_some_and(|rest| {
-                !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-            })
-        });
-        if !named {
-            return Err(ProfileError::NotAResourceId(resource_id.unwrap_or_default().to_owned()));
+        let environment = section.environment();
+        let resource_id = section.stated_resource_id();
+        if let Some(id) = resource_id.filter(|id| !ScalekitSection::is_resource_id(id)) {
+            return Err(ProfileError::NotAResourceId(id.to_owned()));
         }
         let of_resource = resource_id.map(|id| format!("{environment}/resources/{id}"));
         let server = of_resource.clone().unwrap_or_else(|| environment.to_owned());
-        let mut audiences = vec![resource_id.unwrap_or(resource).to_owned()];
-        audiences.extend(stated(&section.extra_audiences));
         Ok(Self {
             provider: format!("scalekit:{environment}").into(),
             issuers: std::iter::once(environment).chain(of_resource.as_deref()).map(Arc::from).collect(),
-            audiences,
+            audiences: section.audiences(resource),
             resource: resource.to_owned(),
             resource_claim: true,
             algorithms: vec![Algorithm::RS256],
@@ -142,6 +148,14 @@ impl Profile {
                 documents: Box::new(Documents { issuer: issuer(&server)?, stated: None, appended: true }),
                 check: Box::new(Check::KeysAt(issuer(&format!("{environment}/keys"))?)),
             },
+            name: format!("Scalekit at {environment}"),
+            sign_in: Some(SignInEndpoints {
+                // Tokens and metadata name one of two issuers; which, cannot be known here.
+                issuer: None,
+                authorization: format!("{server}/oauth/authorize"),
+                token: format!("{server}/oauth/token"),
+                registration: resource_id.map(|id| format!("{environment}/api/v1/resources/{id}/clients:register")),
+            }),
             authorization_servers: vec![server],
         })
     }
@@ -166,14 +180,10 @@ impl Profile {
                 }
             }
         };
-        let mut audiences: Vec<String> = stated(&section.audience).collect();
-        if audiences.is_empty() {
-            audiences.push(resource.to_owned());
-        }
         Ok(Self {
             provider: format!("oauth:{}", section.issuer).into(),
             issuers: vec![section.issuer.as_str().into()],
-            audiences,
+            audiences: section.audiences(resource),
             resource: resource.to_owned(),
             resource_claim: false,
             algorithms: section.algorithms.clone(),
@@ -187,6 +197,9 @@ impl Profile {
                 check: Box::new(check),
             },
             authorization_servers: vec![section.issuer.clone()],
+            name: format!("OAuth at {}", section.issuer),
+            // Its metadata say.
+            sign_in: None,
         })
     }
 
@@ -204,7 +217,14 @@ impl Profile {
             organisation: &[],
             // What has no id cannot be revoked.
             token_id_required: true,
-            source: Source::Local { keys: dev.keys, revoked: dev.revoked },
+            source: Source::Local { keys: Arc::new(dev.keys), revoked: dev.revoked },
+            name: "dev, the embedded authorization server".to_owned(),
+            sign_in: Some(SignInEndpoints {
+                authorization: format!("{}/authorize", dev.issuer),
+                token: format!("{}/token", dev.issuer),
+                registration: Some(format!("{}/register", dev.issuer)),
+                issuer: Some(dev.issuer.clone()),
+            }),
             authorization_servers: vec![dev.issuer],
         }
     }
@@ -214,18 +234,15 @@ impl Profile {
         &self.authorization_servers
     }
 
-    /// Whether a token issued for this profile's resource may pass at `other`: the same issuer, and an audience that is
-    /// accepted there. Two endpoints for which this is so are not protected from each other.
-    pub fn tokens_pass_at(&self, other: &Self) -> bool {
-        let same_issuer = self.issuers.iter().any(|issuer| other.issuers.contains(issuer));
-        let mut ours = self.audiences.iter().chain([&self.resource]);
-        same_issuer && ours.any(|audience| other.audiences.contains(audience))
+    /// What people call this provider: `Scalekit at https://acme.scalekit.dev`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
-}
 
-/// The audiences that say something: an unset `${NAME:-}` leaves an empty one, which a token could carry too.
-fn stated(audiences: &[String]) -> impl Iterator<Item = String> {
-    audiences.iter().filter(|audience| !audience.is_empty()).cloned()
+    /// Where people sign in, as far as that is known without asking the provider.
+    pub fn sign_in(&self) -> Option<&SignInEndpoints> {
+        self.sign_in.as_ref()
+    }
 }
 
 /// An issuer as a URL that may be asked (RFC 8414 section 2, with plain HTTP on loopback).

@@ -10,7 +10,9 @@ use http::{
     StatusCode,
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
 };
-use url::{Host, Url};
+use url::Url;
+
+use crate::config::is_loopback;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -176,14 +178,4 @@ pub(super) fn may_be_asked(url: &Url) -> bool {
 /// machine.
 pub(super) fn may_lead_to(issuer: &Url, url: &Url) -> bool {
     may_be_asked(url) && (!is_loopback(url) || is_loopback(issuer))
-}
-
-/// Whether the URL's host is this machine by definition (RFC 6761 section 6.3, RFC 1122, RFC 4291).
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

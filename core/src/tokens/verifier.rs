@@ -10,12 +10,12 @@ use crate::config::Algorithm;
 use super::{
     claims::Claims,
     clock::Clock,
-    introspection::Introspection,
+    introspection::{Credentials, Introspection},
     jws::{LONGEST_TOKEN, Unverified},
     keyring::{Current, Keyless, Keyring, LocalKeys, Location},
     keys::algorithm_named,
     metadata::{Discovery, MetadataDocument, Passthrough, RegisterError},
-    profile::{Check, Profile, Source},
+    profile::{Check, Profile, SignInEndpoints, Source},
     provider::{ProviderClient, Unreachable},
     remembered::{self, Digest, Remembered},
     verdict::{InvalidToken, Verified, VerifyError},
@@ -34,7 +34,7 @@ pub struct Verifier {
 enum Method {
     Remote(Arc<Keyring>),
     Local { keys: LocalKeys, revoked: Arc<dyn Fn(&str) -> bool + Send + Sync> },
-    Introspection(Introspection),
+    Introspection(Arc<Introspection>),
 }
 
 impl Verifier {
@@ -48,7 +48,7 @@ impl Verifier {
         let algorithms = profile.algorithms.clone();
         let (method, discovery) = match &profile.source {
             Source::Local { keys, revoked } => {
-                let keys = LocalKeys::new(Arc::clone(keys), algorithms, clock.clone());
+                let keys = LocalKeys::new(keys, &algorithms, &clock);
                 (Method::Local { keys, revoked: Arc::clone(revoked) }, None)
             }
             Source::Provider { documents, check } => {
@@ -59,8 +59,13 @@ impl Verifier {
                     Check::KeysAt(url) => remote(Location::At(url.clone())),
                     Check::KeysNamed => remote(Location::Named(Arc::clone(&discovery))),
                     Check::Introspection { client_id, client_secret, endpoint } => {
-                        let (asked, secret) = (Arc::clone(&discovery), client_secret.clone());
-                        Method::Introspection(Introspection::new(client, asked, endpoint.clone(), client_id, secret))
+                        let credentials = Credentials {
+                            endpoint: endpoint.clone(),
+                            client_id: client_id.clone(),
+                            client_secret: client_secret.clone(),
+                        };
+                        let asked = Arc::clone(&discovery);
+                        Method::Introspection(Introspection::new(client, asked, credentials, clock.clone()))
                     }
                 };
                 (method, Some(discovery))
@@ -95,6 +100,26 @@ impl Verifier {
     /// What RFC 9728 metadata names as `authorization_servers`.
     pub fn authorization_servers(&self) -> &[String] {
         self.profile.authorization_servers()
+    }
+
+    /// What people call the provider.
+    pub fn name(&self) -> &str {
+        self.profile.name()
+    }
+
+    /// Where people sign in, as far as that is known now: by the profile, or from metadata that were fetched before.
+    pub fn known_sign_in(&self) -> Option<SignInEndpoints> {
+        self.profile.sign_in().cloned().or_else(|| self.discovery.as_ref()?.known_sign_in())
+    }
+
+    /// Where people sign in; asks the provider for its metadata if that is how it is known, within the same bounds as
+    /// [`Verifier::metadata`].
+    pub async fn sign_in(&self) -> Result<SignInEndpoints, Unreachable> {
+        match (self.profile.sign_in(), &self.discovery) {
+            (Some(known), _) => Ok(known.clone()),
+            (None, Some(discovery)) => discovery.sign_in().await,
+            (None, None) => Err(Unreachable::Embedded),
+        }
     }
 
     /// The provider's own document, or its own refusal, for clients that look for it here. Fresh for 5 minutes, served
@@ -151,7 +176,7 @@ impl Verifier {
             return Ok(verified);
         }
         let (token, algorithm, verified) = self.read(token)?;
-        check(&token, algorithm, &current)?;
+        check(&token, algorithm, current)?;
         Ok(self.keep(digest, verified, current.generation))
     }
 
@@ -159,12 +184,16 @@ impl Verifier {
         &self,
         token: &str,
         digest: Digest,
-        introspection: &Introspection,
+        introspection: &Arc<Introspection>,
     ) -> Result<Arc<Verified>, VerifyError> {
-        let members = introspection.ask(token).await?;
+        let members = introspection.ask(token, digest).await?;
         let now = self.clock.wall();
         let at_most = remembered::INTROSPECTED;
-        let verified = Arc::new(Claims::new(&members).judge_introspected(&self.profile, now, at_most)?);
+        let verified =
+            Claims::new(&members).judge_introspected(&self.profile, now, at_most).inspect_err(|invalid| {
+                introspection.refuse(digest, *invalid);
+            })?;
+        let verified = Arc::new(verified);
         self.remembered.keep(digest, &verified, now, at_most, 0);
         Ok(verified)
     }

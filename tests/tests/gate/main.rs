@@ -13,5 +13,6 @@ mod hostile_requests;
 mod hostile_tokens;
 mod outages;
 mod secrets;
+mod sign_in;
 mod startup;
 mod statuses;

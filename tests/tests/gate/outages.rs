@@ -319,3 +319,23 @@ async fn a_token_that_the_development_server_revokes_ends_at_once() {
         assert_eq!(challenge.parameter("error_description"), Some("the token has been revoked"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_once_that_a_provider_is_lost_and_once_that_it_is_back() {
+    let authority = authority(Provider::Introspection).await;
+    let server = over(&authority, Provider::Introspection).await;
+    authority.activate("known", &authority.claims(&json!(RESOURCE), &json!({ "scope": "web-search:read" })));
+    authority.reply("/tenant/introspect", Scripted::status(500));
+    for number in 0..10 {
+        let reply = call_with(&server, Face::Rest, "read", &format!("unknown-{number}")).await;
+        assert_eq!(reply.status, 503, "{reply:?}");
+    }
+    assert!(authority.asked("/tenant/introspect") < 10, "in an outage the provider is left alone");
+    authority.forget("/tenant/introspect");
+    until(200, &server, Face::Rest, "known").await;
+    let log = server.terminate().await.stderr;
+    for text in ["does not answer as it should", "answers again"] {
+        let lines = log.lines().filter(|line| line.contains(text) && line.contains("introspection"));
+        assert_eq!(lines.count(), 1, "{text:?} in {log}");
+    }
+}

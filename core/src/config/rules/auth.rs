@@ -58,7 +58,7 @@ fn check_scalekit(review: &mut Review<'_>, auth: Option<&EndpointAuth>, own: &[&
     }
     let path = place(auth.is_some_and(|auth| auth.resource_id.is_some()), own, &COMMON_SCALEKIT, "resource_id");
     if let Some(id) = &section.resource_id
-        && !(id.starts_with("res_") && id.len() > "res_".len())
+        && !ScalekitSection::is_resource_id(id)
     {
         review.wrong(
             &path,

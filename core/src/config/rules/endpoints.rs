@@ -164,11 +164,9 @@ fn apart(review: &mut Review<'_>, (other, earlier): (&str, &Endpoint), (name, en
     let (Some(provider), Some(other_provider)) = (config.provider_for(name), config.provider_for(other)) else {
         return;
     };
-    if !provider.same_server(&other_provider) {
-        return;
-    }
-    let audiences = provider.audiences(&resource);
-    if other_provider.audiences(&other_resource).iter().any(|audience| audiences.contains(audience)) {
+    if provider.tokens_pass_at(&resource, &other_provider, &other_resource)
+        || other_provider.tokens_pass_at(&other_resource, &provider, &resource)
+    {
         let kind = provider.kind();
         let line = match kind {
             crate::config::ProviderKind::Scalekit => "resource_id = \"res_…\"",

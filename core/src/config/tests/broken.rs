@@ -291,6 +291,9 @@ const ROWS: &[Row] = &[
     row("resource id of another kind", &[("[server]", "[auth]\nprovider = \"scalekit\"\n[auth.scalekit]\nenvironment_url = \"https://acme.scalekit.dev/\"\nresource_id = \"skc_1\"\n[server]")], &[], &[
         r#"error: config.toml:5:15: auth.scalekit.resource_id: "skc_1" is not a Scalekit resource id; write the id that the dashboard shows for the MCP server; it begins with "res_""#,
     ]),
+    row("resource id that is no segment of a URL", &[("[server]", "[auth]\nprovider = \"scalekit\"\n[auth.scalekit]\nenvironment_url = \"https://acme.scalekit.dev/\"\nresource_id = \"res_é b\"\n[server]")], &[], &[
+        r#"error: config.toml:5:15: auth.scalekit.resource_id: "res_é b" is not a Scalekit resource id; write the id that the dashboard shows for the MCP server; it begins with "res_""#,
+    ]),
     row("resource id behind a reference", &[("[server]", "[auth]\nprovider = \"scalekit\"\n[auth.scalekit]\nenvironment_url = \"https://acme.scalekit.dev\"\nresource_id = \"${RES}\"\n[server]")], &[("RES", "s3cret")], &[
         r#"error: config.toml:5:15: auth.scalekit.resource_id: "${RES}" is not a Scalekit resource id; write the id that the dashboard shows for the MCP server; it begins with "res_""#,
     ]),

@@ -351,7 +351,7 @@ fn security_scheme(scheme: &SecurityScheme, asked: &[&str]) -> Value {
             }
             json!({
                 "type": "oauth2",
-                "description": "Authorization code with PKCE (S256). Clients register themselves.",
+                "description": "Authorization code with PKCE (S256). Clients register themselves where the authorization server lets them.",
                 "flows": { "authorizationCode": flow },
             })
         }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::{
@@ -54,11 +55,119 @@ async fn a_configured_endpoint_needs_no_metadata() {
 }
 
 #[tokio::test]
-async fn an_inactive_token_is_refused_each_time_anew() {
-    let authority = Authority::generic("").await;
-    let subject = Subject::introspecting(&authority);
-    assert_eq!(subject.refuse(TOKEN).await, InvalidToken::Inactive);
-    authority.activate(TOKEN, &json!({ "sub": "u", "aud": RESOURCE }));
+async fn a_refusal_is_remembered_for_ten_seconds() {
+    for (name, members, expected) in [
+        ("inactive", None, InvalidToken::Inactive),
+        (
+            "for another resource",
+            Some(json!({ "sub": "u", "aud": "https://other.example" })),
+            InvalidToken::WrongAudience,
+        ),
+    ] {
+        let authority = Authority::generic("").await;
+        if let Some(members) = members {
+            authority.activate(TOKEN, &members);
+        }
+        let subject = Subject::introspecting(&authority);
+        for _ in 0..20 {
+            assert_eq!(subject.refuse(TOKEN).await, expected, "{name}");
+        }
+        authority.activate(TOKEN, &json!({ "sub": "u", "aud": RESOURCE }));
+        subject.clock.advance(9);
+        assert_eq!(subject.refuse(TOKEN).await, expected, "{name}");
+        assert_eq!(authority.asked("/introspect"), 1, "{name}");
+        subject.clock.advance(1);
+        subject.accept(TOKEN).await;
+    }
+}
+
+#[tokio::test]
+async fn callers_with_one_token_share_one_question() {
+    for (good, expected) in [(true, None), (false, Some(VerifyError::Invalid(InvalidToken::Inactive)))] {
+        let (authority, subject) = active(json!({ "sub": "u", "aud": RESOURCE })).await;
+        let token = if good { TOKEN } else { "unknown" };
+        authority.hold();
+        let mut callers: Vec<_> = (0..20).map(|_| Box::pin(subject.verify(token))).collect();
+        for caller in &mut callers {
+            assert!(caller.now_or_never().is_none());
+        }
+        authority.release();
+        for caller in callers {
+            assert_eq!(caller.await.err(), expected);
+        }
+        assert_eq!(authority.asked("/tenant/introspect"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_takes_nothing_from_the_others() {
+    let (authority, subject) = active(json!({ "sub": "u", "aud": RESOURCE })).await;
+    authority.hold();
+    let verifier = Arc::clone(&subject.verifier);
+    let gone = tokio::spawn(async move { verifier.verify(TOKEN).await });
+    // The metadata is asked for first; it is held like everything.
+    while authority.log().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    authority.release();
+    subject.accept(TOKEN).await;
+    assert_eq!(authority.asked("/tenant/introspect"), 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_tokens_is_turned_away_at_once() {
+    let (authority, subject) = active(json!({ "sub": "u", "aud": RESOURCE })).await;
+    subject.accept(TOKEN).await;
+    authority.hold();
+    let tokens: Vec<String> = (0..1024).map(|number| format!("token-{number}")).collect();
+    for token in &tokens {
+        // The question goes on without its caller.
+        assert!(subject.verify(token).now_or_never().is_none());
+    }
+    let Err(VerifyError::Unavailable { reason, retry_after }) = subject.verify("one-too-many").await else {
+        panic!("one more was taken");
+    };
+    assert!(reason.contains("too many") && retry_after == Duration::from_secs(1), "{reason}");
+    // Who was judged before is not concerned.
+    subject.accept(TOKEN).await;
+    while authority.asked("/tenant/introspect") < 33 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(authority.asked("/tenant/introspect"), 33, "32 at a time, beside the first one");
+    authority.release();
+    for token in &tokens {
+        assert_eq!(subject.refuse(token).await, InvalidToken::Inactive);
+    }
+    assert_eq!(authority.asked("/tenant/introspect"), 1025);
+}
+
+#[tokio::test]
+async fn an_outage_is_met_once_and_looked_after_at_growing_intervals() {
+    let (authority, subject) = active(json!({ "sub": "u", "aud": RESOURCE })).await;
+    authority.reply("/tenant/introspect", Reply::status(500));
+    let asked = || authority.asked("/tenant/introspect");
+    for (attempt, pause) in [1, 2, 4, 8, 16, 30, 30].into_iter().enumerate() {
+        let pause = Duration::from_secs(pause);
+        assert_eq!(subject.unavailable(TOKEN).await, pause);
+        for number in 0..20 {
+            assert_eq!(subject.unavailable(&format!("token-{number}")).await, pause);
+        }
+        assert_eq!(asked(), attempt + 1);
+        subject.clock.advance(pause.as_secs());
+    }
+    authority.forget("/tenant/introspect");
+    subject.accept(TOKEN).await;
+    assert_eq!(subject.refuse("another").await, InvalidToken::Inactive);
+}
+
+#[tokio::test]
+async fn a_token_that_the_provider_will_not_judge_keeps_nobody_out() {
+    let (authority, subject) = active(json!({ "sub": "u", "aud": RESOURCE })).await;
+    authority.reply("/tenant/introspect", Reply::status(400));
+    subject.unavailable("malformed").await;
+    authority.forget("/tenant/introspect");
     subject.accept(TOKEN).await;
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::tokens::{
     MetadataDocument::{OauthAuthorizationServer, OpenidConfiguration},
-    Profile, RegisterError, Unreachable, VerifyError,
+    Profile, RegisterError, SignInEndpoints, Unreachable, VerifyError,
 };
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -234,4 +234,62 @@ async fn registration_is_not_offered_where_the_metadata_names_none() {
     authority.reply(OAUTH, Reply::json(&metadata));
     let answer = Subject::oauth(&authority).verifier.register(Bytes::new(), None).await;
     assert_eq!(answer, Err(RegisterError::NotOffered));
+}
+
+#[tokio::test]
+async fn where_people_sign_in_is_learnt_from_the_metadata_and_followed_when_it_moves() {
+    let authority = Authority::generic("").await;
+    let subject = Subject::oauth(&authority);
+    authority.go_down().await;
+    assert!(matches!(subject.verifier.sign_in().await, Err(Unreachable::NoAnswer { .. })));
+    assert_eq!(subject.verifier.known_sign_in(), None);
+    authority.come_up().await;
+    subject.clock.advance(5);
+    let issuer = authority.issuer();
+    let learnt = SignInEndpoints {
+        issuer: Some(issuer.clone()),
+        authorization: format!("{issuer}/oauth/authorize"),
+        token: format!("{issuer}/oauth/token"),
+        registration: Some(format!("{issuer}/register")),
+    };
+    assert_eq!(subject.verifier.known_sign_in(), None, "what is known is not asked for");
+    assert_eq!(subject.verifier.sign_in().await, Ok(learnt.clone()));
+
+    let mut metadata = authority.metadata();
+    metadata["token_endpoint"] = json!(format!("{issuer}/elsewhere"));
+    metadata["registration_endpoint"] = json!("http://as.example/in-the-clear");
+    authority.reply(OAUTH, Reply::json(&metadata));
+    assert_eq!(subject.verifier.sign_in().await, Ok(learnt.clone()));
+    subject.clock.advance(300);
+    let moved = SignInEndpoints { token: format!("{issuer}/elsewhere"), registration: None, ..learnt };
+    assert_eq!(subject.verifier.sign_in().await, Ok(moved.clone()));
+
+    // An outage takes away nothing that is known.
+    authority.go_down().await;
+    subject.clock.advance(300);
+    assert_eq!(subject.verifier.sign_in().await, Ok(moved.clone()));
+    assert_eq!(subject.verifier.known_sign_in(), Some(moved));
+}
+
+#[tokio::test]
+async fn a_provider_without_an_authorization_endpoint_signs_nobody_in() {
+    let authority = Authority::generic("").await;
+    let mut metadata = authority.metadata();
+    metadata.as_object_mut().unwrap().remove("authorization_endpoint");
+    authority.reply(OAUTH, Reply::json(&metadata));
+    let verifier = Subject::oauth(&authority).verifier;
+    assert!(matches!(verifier.sign_in().await, Err(Unreachable::NotNamed { member: "authorization_endpoint", .. })));
+}
+
+#[tokio::test]
+async fn scalekit_is_known_without_being_asked() {
+    let authority = Authority::scalekit(RESOURCE_ID).await;
+    let subject = Subject::scalekit(&authority);
+    let known = subject.verifier.sign_in().await.unwrap();
+    assert_eq!(subject.verifier.known_sign_in().as_ref(), Some(&known));
+    assert_eq!(authority.log().len(), 0);
+    let metadata = authority.metadata();
+    assert_eq!(metadata["authorization_endpoint"], known.authorization);
+    assert_eq!(metadata["token_endpoint"], known.token);
+    assert_eq!(metadata["registration_endpoint"], json!(known.registration));
 }

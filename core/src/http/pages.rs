@@ -1,0 +1,109 @@
+//! What is read with GET and needs no token: the OpenAPI document, the page around it, fixed documents.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::header;
+use poem::{
+    Endpoint, IntoResponse, Request, Response,
+    http::{Method, StatusCode},
+};
+
+use super::{app::State, openapi};
+use crate::config::OnMissingScope;
+
+/// A document that does not change.
+pub(super) struct Fixed(bytes::Bytes);
+
+impl Fixed {
+    pub(super) fn new(document: &serde_json::Value) -> Self {
+        Self(document.to_string().into())
+    }
+}
+
+impl Endpoint for Fixed {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
+        }
+        Ok(Response::builder().content_type("application/json").body(self.0.clone()))
+    }
+}
+
+/// Which page.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Page {
+    Document,
+    Docs,
+    Receiver,
+    Asset,
+    Front,
+}
+
+/// A page that is read.
+pub(super) struct Read(pub(super) Page, pub(super) Arc<State>);
+
+impl Endpoint for Read {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
+        }
+        let state = &self.1;
+        Ok(match self.0 {
+            Page::Document => document(state, &request).await,
+            Page::Docs => docs(state).await,
+            Page::Receiver => html(openapi::page::receiver_page()),
+            Page::Asset => asset(&request),
+            Page::Front => Response::builder().status(StatusCode::SEE_OTHER).header("location", "docs").body(()),
+        })
+    }
+}
+
+/// `GET /openapi.json`: no token is needed; with one, it also shows the tools that only this token reaches.
+async fn document(state: &State, request: &Request) -> Response {
+    state.documents.learn().await;
+    let registry = state.registry.load();
+    let mut callers = HashMap::new();
+    let hides = state.config.endpoints.iter().filter(|(_, endpoint)| endpoint.on_missing_scope == OnMissingScope::Hide);
+    for (name, _) in hides {
+        if let Some(principal) = state.gate.recognise(name, request.headers()).await {
+            callers.insert(name.clone(), principal);
+        }
+    }
+    let text = if callers.is_empty() {
+        state.documents.public(&registry)
+    } else {
+        state.documents.seen_by(&registry, &callers)
+    };
+    Response::builder().content_type("application/json").body(text)
+}
+
+async fn docs(state: &State) -> Response {
+    state.documents.learn().await;
+    html(openapi::docs_page(&state.documents.page(state)))
+}
+
+fn html(page: openapi::page::Rendered) -> Response {
+    Response::builder()
+        .content_type("text/html; charset=utf-8")
+        .header("content-security-policy", page.content_security_policy)
+        .header("referrer-policy", "no-referrer")
+        .header("x-frame-options", "DENY")
+        .body(page.html)
+}
+
+fn asset(request: &Request) -> Response {
+    let name = request.path_params::<String>().unwrap_or_default();
+    let Some(asset) = openapi::asset(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    if request.header(header::IF_NONE_MATCH) == Some(asset.etag.as_str()) {
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    Response::builder()
+        .content_type(asset.content_type)
+        .header("etag", asset.etag)
+        .header("cache-control", "no-cache")
+        .body(asset.body)
+}
