@@ -1,0 +1,116 @@
+//! The walls of the house, as ARCHITECTURE.md has them: imports go down, rmcp stays in its room, plugins do not know
+//! the server.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Top floor first.
+const FLOORS: [&str; 10] = ["cli", "http", "mcp", "gate", "host", "policy", "tokens", "devauth", "telemetry", "config"];
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source file");
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The modules of the crate that a source names: after `crate::`, alone or in braces.
+fn named(text: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    text.split("crate::")
+        .skip(1)
+        .flat_map(|after| {
+            let Some(list) = after.strip_prefix('{') else { return vec![word(after)] };
+            let mut depth = 0;
+            let mut starts = vec![0];
+            for (index, c) in list.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => starts.push(index + 1),
+                    _ => {}
+                }
+            }
+            starts.into_iter().map(|start| word(list[start..].trim_start())).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn imports_go_down() {
+    let floor = |name: &str| FLOORS.iter().position(|floor| *floor == name);
+    for (level, module) in FLOORS.iter().enumerate() {
+        for (path, text) in sources(&root().join("src").join(module)) {
+            // Tests may look up the stairs: some compare what two floors make of one thing.
+            if path.components().any(|part| part.as_os_str() == "tests") {
+                continue;
+            }
+            for import in named(&text) {
+                let below = floor(&import).is_none_or(|to| to >= level);
+                assert!(below, "{} is on the floor of {module} and names {import}, which is above", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_module_has_its_floor() {
+    let library = fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
+    let mut modules: Vec<&str> =
+        library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let mut floors = FLOORS.to_vec();
+    modules.sort_unstable();
+    floors.sort_unstable();
+    assert_eq!(modules, floors);
+}
+
+#[test]
+fn the_development_server_knows_nothing_of_the_rest() {
+    for (path, text) in sources(&root().join("src/devauth")) {
+        assert_eq!(named(&text).iter().find(|name| *name != "devauth"), None, "{}", path.display());
+    }
+}
+
+#[test]
+fn rmcp_stays_in_its_room() {
+    for module in FLOORS.into_iter().filter(|module| *module != "mcp") {
+        for (path, text) in sources(&root().join("src").join(module)) {
+            assert!(!text.contains("rmcp::"), "{} names rmcp", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_policy_waits_for_nothing() {
+    for (path, text) in sources(&root().join("src/policy")).into_iter().filter(|(path, _)| !path.ends_with("tests.rs"))
+    {
+        for word in ["async fn", ".await", "std::fs", "std::net", "tokio::", "reqwest::"] {
+            assert!(!text.contains(word), "{} has {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn plugins_do_not_know_the_server() {
+    let plugins = root().join("../plugins");
+    for entry in fs::read_dir(plugins).expect("the plugins") {
+        let manifest = entry.expect("an entry").path().join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap_or_default();
+        let knows = text.lines().any(|line| line.starts_with("toolgate.") || line.starts_with("toolgate ="));
+        assert!(!knows, "{} depends on the server", manifest.display());
+    }
+}
