@@ -2,10 +2,13 @@
 
 use std::io::IsTerminal;
 
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Log, LogFormat};
+
+/// How many lines may wait for a slow standard error. The place for them is taken at start.
+const QUEUE: usize = 4096;
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +43,7 @@ fn filter(log: &Log) -> Result<EnvFilter, LogError> {
 /// When the level is not understood.
 pub fn start(log: &Log) -> Result<WorkerGuard, LogError> {
     let filter = filter(log)?;
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).finish(std::io::stderr());
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(std::io::stderr().is_terminal());
     // A second start in one process (tests) keeps the first subscriber.
