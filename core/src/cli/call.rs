@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::print;
 use crate::{
+    config::nearest,
     host::{CallEnd, Registry, Surroundings, misfit},
     policy::{Face, Principal, Reason, Request},
     telemetry::{audit::Audit, log},
@@ -75,7 +76,13 @@ fn endpoint(registry: &Registry, options: &Options) -> Result<String, String> {
             Err(format!("the endpoint \"{endpoint}\" offers no tool \"{tool}\"; see toolgate tools"))
         }
         (None, [only]) => Ok((*only).to_owned()),
-        (None, []) => Err(format!("there is no tool \"{tool}\"; see toolgate tools")),
+        (None, []) => {
+            let known = registry.endpoints().filter_map(|name| registry.policy().endpoint(name));
+            let known = known.flat_map(|rules| rules.tools.keys()).map(|name| &**name);
+            let help = nearest(tool, known)
+                .map_or_else(|| "see toolgate tools".into(), |near| format!("did you mean \"{near}\"?"));
+            Err(format!("there is no tool \"{tool}\"; {help}"))
+        }
         (None, several) => {
             Err(format!("several endpoints offer \"{tool}\": {}; choose with --endpoint", several.join(", ")))
         }

@@ -17,11 +17,15 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    // Each part by itself, so that all that is wrong is told at once.
+    let mut failed = false;
     if let Err(error) = log::check(&loaded.config.log) {
-        return print::failure(&error.to_string());
+        print::failure(&error.to_string());
+        failed = true;
     }
     if let Err(error) = check_start(&loaded.config) {
-        return print::failure(&error.to_string());
+        print::start_error(&loaded.source, &error);
+        failed = true;
     }
     let (registry, findings) = match Registry::build(&loaded.config, TaskTracker::new()).await {
         Ok(built) => built,
@@ -30,6 +34,9 @@ pub(super) async fn run(path: &Path) -> ExitCode {
     print::findings(&loaded.source, &findings);
     let idle = idle(&loaded.config, &loaded.source, &registry);
     registry.shutdown().await;
+    if failed {
+        return ExitCode::from(1);
+    }
     let tools: usize = loaded
         .config
         .endpoints

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     config::{self, Diagnostic, Diagnostics, Environment, Loaded, Source},
     host::BuildError,
+    http::StartError,
     policy::Finding,
 };
 
@@ -85,4 +86,21 @@ pub(super) fn build_error(source: &Source, error: &BuildError) -> ExitCode {
         }
     }
     ExitCode::from(1)
+}
+
+/// Why the server cannot start, at its place in the file where it has one.
+pub(super) fn start_error(source: &Source, error: &StartError) -> ExitCode {
+    match error {
+        StartError::Plugins(error) => build_error(source, error),
+        StartError::Audit(error) => {
+            note(source.error(
+                &["audit", "sink"],
+                None,
+                error.to_string(),
+                "name a file in a folder that is there and that this account may write to, or write \"stderr\"",
+            ));
+            ExitCode::from(1)
+        }
+        other => failure(&other.to_string()),
+    }
 }

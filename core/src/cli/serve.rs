@@ -5,11 +5,7 @@ use std::{fmt::Write, path::Path, process::ExitCode};
 use tokio::signal;
 
 use super::print;
-use crate::{
-    config::ProviderKind,
-    http::{Server, StartError},
-    telemetry::log,
-};
+use crate::{config::ProviderKind, http::Server, telemetry::log};
 
 pub(super) async fn run(path: &Path) -> ExitCode {
     let loaded = match print::load(path) {
@@ -22,8 +18,7 @@ pub(super) async fn run(path: &Path) -> ExitCode {
     };
     let server = match Server::start(loaded.config).await {
         Ok(server) => server,
-        Err(StartError::Plugins(error)) => return print::build_error(&loaded.source, &error),
-        Err(error) => return print::failure(&error.to_string()),
+        Err(error) => return print::start_error(&loaded.source, &error),
     };
     print::findings(&loaded.source, server.findings());
     print::line(banner(&server));
@@ -81,7 +76,9 @@ fn banner(server: &Server) -> String {
             let scopes = tool.requirement.scopes();
             let scopes = if scopes.is_empty() { "any valid token".to_owned() } else { scopes.join(" ") };
             let _ = writeln!(text, "    tool    {:width$}  {scopes}", tool.name);
-            first = Some((config.provider_kind(endpoint), tool, rules));
+            if first.is_none() || *tool.tool == *"echo" {
+                first = Some((config.provider_kind(endpoint), tool, rules));
+            }
         }
     }
     let _ = writeln!(text, "  sign-in   {}", common.unwrap_or_default());

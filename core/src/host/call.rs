@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use jsonschema::Validator;
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use toolgate_plugin::{
@@ -49,9 +49,9 @@ pub enum CallEnd {
 /// What is said to a caller whose arguments do not fit, whichever face it came through.
 pub fn misfit(path: &str, message: &str) -> String {
     if path.is_empty() {
-        format!("the arguments do not fit the tool's schema: {message}")
+        format!("the arguments do not fit: {message}")
     } else {
-        format!("the argument at {path} does not fit the tool's schema: {message}")
+        format!("the argument at {path} does not fit: {message}")
     }
 }
 
@@ -138,14 +138,22 @@ fn misfits(schema: &Validator, arguments: &Value) -> Option<CallEnd> {
     }
     let mut errors = schema.iter_errors(arguments);
     let first = errors.next()?;
-    let mut message = first.masked_with("the value").to_string();
+    let mut message = told(&first);
     for error in errors.take(TOLD - 1) {
         let path = error.instance_path().to_string();
-        let place = if path.is_empty() { String::new() } else { format!("at {path}: ") };
-        message.push_str(&format!("; {place}{}", error.masked_with("the value")));
+        let place = if path.is_empty() { "in the whole".to_owned() } else { format!("at {path}") };
+        message.push_str(&format!("; {place}: {}", told(&error)));
     }
     let path = shortened(&first.instance_path().to_string());
     Some(CallEnd::InvalidArguments { path, message: shortened(&message) })
+}
+
+/// An error without the value, and with every option where there are some: a model cannot guess "2 other candidates".
+fn told(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::Enum { options } => format!("the value is none of {options}"),
+        _ => error.masked_with("the value").to_string(),
+    }
 }
 
 /// As much of a text as somebody reads.

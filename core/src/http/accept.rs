@@ -30,8 +30,13 @@ use super::{leftover::Leftover, requests::Requests, timed::Timed};
 const HEAD_BYTES: usize = 64 * 1024;
 /// Most header fields in a request.
 const HEAD_FIELDS: usize = 100;
-/// How long a connection may be kept without a request on it.
+/// How long a connection may be kept without a request on it: longer than proxies keep theirs, so that it is they who
+/// end an unused one.
 const IDLE: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of an answer.
+const STALLED: Duration = Duration::from_secs(60);
+/// How often a connection is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Bounds on connections.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +57,7 @@ pub(super) async fn serve<E>(
 ) where
     E: Endpoint + 'static,
 {
-    let builder = Arc::new(builder(bounds));
+    let builder = Arc::new(builder());
     let places = Arc::new(Semaphore::new(bounds.connections));
     let closing = CancellationToken::new();
     let connections = TaskTracker::new();
@@ -96,12 +101,13 @@ pub(super) async fn serve<E>(
     let _ = tokio::time::timeout(Duration::from_millis(500), connections.wait()).await;
 }
 
-fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
+fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header_timeout)
+        // hyper counts the time between two requests as well. The first head has its own, shorter bound.
+        .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS);
     builder
@@ -129,7 +135,7 @@ async fn connection<E: Endpoint + 'static>(
     let seen = requests.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (app, local, remote) = (Arc::clone(&app), local.clone(), remote.clone());
-        let open = requests.open();
+        let open = seen.open();
         async move { Ok::<_, Infallible>(answer(app, request, local, remote).await.map(|body| open.until_sent(body))) }
     });
     let stream = TokioIo::new(Timed::new(stream, bounds.header_timeout));
@@ -138,17 +144,21 @@ async fn connection<E: Endpoint + 'static>(
     loop {
         tokio::select! {
             ended = served.as_mut() => return ended,
-            () = closing.cancelled() => break,
-            () = tokio::time::sleep(patience) => match seen.idle_for() {
-                None => patience = IDLE,
-                // The first request is due as soon as a head is; later ones may take their time.
-                Some(idle) if seen.any() && idle < IDLE => patience = IDLE - idle,
-                Some(_) => break,
-            },
+            () = closing.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                return served.await;
+            }
+            () = tokio::time::sleep(patience) => {}
+        }
+        // Nothing is open of what is given up here, or nobody takes it: it is dropped, not drained.
+        match requests.idle_for() {
+            // The first request is due as soon as a head is.
+            Some(_) if !requests.any() => return Ok(()),
+            Some(idle) if idle >= IDLE => return Ok(()),
+            None if requests.stalled_for() >= STALLED => return Ok(()),
+            _ => patience = LOOK,
         }
     }
-    served.as_mut().graceful_shutdown();
-    served.await
 }
 
 async fn answer<E: Endpoint>(

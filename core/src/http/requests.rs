@@ -1,8 +1,10 @@
 //! The requests of one connection: how many are open, and since when there is none.
 //!
-//! HTTP/2 knows no end of a connection's patience: a client may send its preface and nothing more, for ever.
+//! HTTP/2 knows no end of a connection's patience: a client may send its preface and nothing more, or ask and grant no
+//! window for the answer, for ever.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -11,19 +13,22 @@ use std::{
 
 use hyper::body::{Body, Frame, SizeHint};
 
+#[derive(Debug)]
 struct State {
     open: usize,
-    any: bool,
+    ever: u64,
     since: Instant,
+    /// Requests whose client has been given octets, or will be as soon as it takes some, since when.
+    offered: HashMap<u64, Instant>,
 }
 
 /// The requests of one connection.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Requests(Arc<Mutex<State>>);
 
 impl Default for Requests {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State { open: 0, any: false, since: Instant::now() })))
+        Self(Arc::new(Mutex::new(State { open: 0, ever: 0, since: Instant::now(), offered: HashMap::new() })))
     }
 }
 
@@ -36,13 +41,13 @@ impl Requests {
     pub(super) fn open(&self) -> Open {
         let mut state = self.state();
         state.open += 1;
-        state.any = true;
-        Open(self.clone())
+        state.ever += 1;
+        Open { requests: self.clone(), number: state.ever }
     }
 
     /// Whether there was ever one.
     pub(super) fn any(&self) -> bool {
-        self.state().any
+        self.state().ever > 0
     }
 
     /// How long there has been none; `None` while there is one.
@@ -50,30 +55,50 @@ impl Requests {
         let state = self.state();
         (state.open == 0).then(|| state.since.elapsed())
     }
+
+    /// How long a client has taken nothing of an answer that is there for it.
+    pub(super) fn stalled_for(&self) -> Duration {
+        self.state().offered.values().map(Instant::elapsed).max().unwrap_or_default()
+    }
 }
 
 /// A request that is not yet answered to the end.
-pub(super) struct Open(Requests);
+#[derive(Debug)]
+pub(super) struct Open {
+    requests: Requests,
+    number: u64,
+}
 
 impl Open {
     /// The same body, whose end is the end of the request.
     pub(super) fn until_sent<B>(self, body: B) -> Sent<B> {
-        Sent { body, _open: self }
+        self.offer(true);
+        Sent { body, open: self }
+    }
+
+    fn offer(&self, offered: bool) {
+        let mut state = self.requests.state();
+        if offered {
+            state.offered.insert(self.number, Instant::now());
+        } else {
+            state.offered.remove(&self.number);
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.requests.state();
         state.open -= 1;
         state.since = Instant::now();
+        state.offered.remove(&self.number);
     }
 }
 
 /// A body that holds its request open.
 pub(super) struct Sent<B> {
     body: B,
-    _open: Open,
+    open: Open,
 }
 
 impl<B: Body + Unpin> Body for Sent<B> {
@@ -81,7 +106,10 @@ impl<B: Body + Unpin> Body for Sent<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        // Being asked for more means that the client takes it; having nothing means that it waits for us.
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.open.offer(polled.is_ready());
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -103,7 +103,7 @@ pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request:
     let arguments = match arguments(state, &mut request, &request_id).await {
         Ok(arguments) => arguments,
         Err(response) => {
-            permit.finish(Ending::InvalidArguments);
+            permit.finish(Ending::Rejected);
             return *response;
         }
     };

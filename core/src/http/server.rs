@@ -23,6 +23,9 @@ use crate::{
     tokens::{DevProfile, Profile, ProfileError, ProviderClient, Verifier},
 };
 
+/// The development authorization server's folder in `server.state_dir`.
+const DEV_STATE: &str = "dev-auth";
+
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -161,7 +164,7 @@ fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthError> {
         issuer: dev_issuer(config),
         scopes: config.scopes.iter().map(|(scope, section)| (scope.to_string(), section.description.clone())).collect(),
         resources: served.into_iter().map(|name| config.resource(name)).collect(),
-        state_dir: section.persist.then(|| config.server.state_dir.join("dev-auth")),
+        state_dir: section.persist.then(|| config.server.state_dir.join(DEV_STATE)),
         access_token_ttl: section.access_token_ttl.0,
         refresh_token_ttl: section.refresh_token_ttl.0,
     };
@@ -172,15 +175,19 @@ fn dev_issuer(config: &Config) -> String {
     format!("{}/dev/auth", config.public_url())
 }
 
-/// What would keep the server from starting besides its plugins and a taken port; reaches nothing outside.
+/// What would keep the server from starting besides its plugins and a taken port; reaches nothing outside and makes
+/// no file.
 ///
 /// # Errors
 /// A provider that tokens cannot be checked with, an audit log that cannot be opened, or state of the
 /// development authorization server that cannot be used.
 pub fn check_start(config: &Config) -> Result<(), StartError> {
     profiles(config, None)?;
-    dev_auth(config)?;
-    Audit::open(&config.audit)?;
+    // What is not there yet is made by the start, under the account that will serve.
+    if config.server.state_dir.join(DEV_STATE).exists() {
+        dev_auth(config)?;
+    }
+    Audit::check(&config.audit)?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use toolgate_plugin::{Progress, ProgressUpdate, ToolResult, TraceContext};
 use super::{Served, convert};
 use crate::{
     host::{CallEnd, Current, Registry, Surroundings, misfit},
-    policy::ToolPolicy,
+    policy::{Ending, ToolPolicy},
 };
 
 /// The protocol revisions that are served, oldest first.
@@ -89,6 +89,7 @@ impl Handler {
         let permit = served.take_permit().ok_or_else(unknown)?;
         // The permit is for the tool that the policy read; rmcp read the message a second time.
         if *permit.tool().name != *request.name {
+            permit.finish(Ending::Rejected);
             return Err(unknown());
         }
         let (progress, reports) = progress(&context);

@@ -17,7 +17,7 @@ use super::{
     principal::{Principal, PrincipalId},
     scopes::{Implications, Requirement},
 };
-use crate::config::{Config, Endpoint, OnMissingScope, Plugin, Rate, Scope, ToolRule};
+use crate::config::{Config, Endpoint, OnMissingScope, Plugin, Rate, Scope, ToolRule, nearest};
 
 /// The tools that a loaded plugin has, by their own names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,7 +210,7 @@ fn check_rules(name: &str, plugin: &Plugin, tools: &[String], findings: &mut Vec
             fatal: false,
             path: path(tool),
             message: format!("the plugin \"{name}\" has no tool \"{tool}\""),
-            help: match nearest(tool, tools) {
+            help: match nearest(tool, tools.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None if tools.is_empty() => "it has no tools now".into(),
                 None => format!("it has {}", quoted(tools)),
@@ -221,15 +221,6 @@ fn check_rules(name: &str, plugin: &Plugin, tools: &[String], findings: &mut Vec
 
 fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-}
-
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate.as_str()))
-        .filter(|(distance, _)| *distance <= 3)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 fn compile_endpoint(

@@ -8,6 +8,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    path::Path,
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -144,6 +145,25 @@ impl Audit {
         Self::over(sink, section).map_err(|error| OpenError { path: section.sink.clone(), error })
     }
 
+    /// Whether [`Audit::open`] would succeed, as far as can be told without making the file.
+    ///
+    /// # Errors
+    /// When it would not.
+    pub fn check(section: &AuditSection) -> Result<(), OpenError> {
+        if section.sink == "stderr" {
+            return Ok(());
+        }
+        let path = Path::new(&section.sink);
+        let opened = match OpenOptions::new().append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                folder.metadata().map(drop)
+            }
+            opened => opened.map(drop),
+        };
+        opened.map_err(|error| OpenError { path: section.sink.clone(), error })
+    }
+
     fn over(sink: Box<dyn Write + Send>, section: &AuditSection) -> io::Result<Self> {
         let (queue, records) = mpsc::unbounded_channel();
         let backlog =
@@ -154,6 +174,7 @@ impl Audit {
             records,
             backlog: Arc::clone(&backlog),
             lost: Arc::clone(&lost),
+            torn: false,
             drop_on_failure: section.on_full == OnFull::Drop,
         };
         let handle = std::thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
@@ -234,6 +255,8 @@ struct Writer {
     backlog: Arc<Backlog>,
     lost: Arc<AtomicU64>,
     drop_on_failure: bool,
+    /// The last line was given up half way.
+    torn: bool,
 }
 
 impl Writer {
@@ -254,17 +277,31 @@ impl Writer {
     /// A sink that fails (a full disk) is tried again: meanwhile the queue fills, and `on_full` decides. With
     /// `drop` the record is given up.
     fn write(&mut self, line: &[u8]) {
+        // A line that was given up half way must not run into the next one.
+        let line = if std::mem::take(&mut self.torn) { &[b"\n", line].concat() } else { line };
+        let mut rest = line;
         let mut complained = false;
-        while let Err(error) = self.sink.write_all(line).and_then(|()| self.sink.flush()) {
+        while !rest.is_empty() {
+            let error = match self.sink.write(rest) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(written) => {
+                    rest = &rest[written..];
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
             if !complained {
                 tracing::error!(%error, "cannot write to the audit log");
                 complained = true;
             }
             if self.drop_on_failure || self.records.is_closed() {
+                self.torn = rest.len() < line.len();
                 return;
             }
             std::thread::sleep(Duration::from_millis(500));
         }
+        let _ = self.sink.flush();
     }
 }
 
@@ -282,6 +319,44 @@ mod tests {
         let safe = without_controls(json);
         assert_eq!(safe, "\"a\\u009b31m\\u007f\\u202eé\"");
         assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), "a\u{9b}31m\u{7f}\u{202e}é");
+    }
+
+    /// A disk that is full in the middle of the first line, and then is not.
+    struct FullOnce(Arc<Mutex<Vec<u8>>>, usize);
+
+    impl Write for FullOnce {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            let most = match self.1 {
+                1 => 10,
+                2 => return Err(io::ErrorKind::StorageFull.into()),
+                _ => line.len(),
+            };
+            self.0.lock().unwrap().extend_from_slice(&line[..most]);
+            Ok(most)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_leaves_no_torn_record() {
+        for (on_full, whole) in [(OnFull::Wait, 2), (OnFull::Drop, 1)] {
+            let disk = Arc::default();
+            let audit = Audit::over(
+                Box::new(FullOnce(Arc::clone(&disk), 0)),
+                &AuditSection { queue: 8, ..section(on_full, "disk") },
+            );
+            let audit = audit.unwrap();
+            for _ in 0..2 {
+                audit.reserve().await.unwrap().fill(Record::default());
+            }
+            audit.close(Duration::from_secs(5));
+            let text = String::from_utf8(disk.lock().unwrap().clone()).unwrap();
+            let records = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();
+            assert_eq!(records, whole, "{on_full:?}: {text}");
+        }
     }
 
     /// A sink that takes a line when it is told to.

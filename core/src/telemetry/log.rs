@@ -15,9 +15,14 @@ const QUEUE: usize = 4096;
 pub enum LogError {
     /// The directives are not understood.
     #[error(
-        "\"{0}\" is no log level; write error, warn, info, debug or trace, or directives such as \"info,toolgate::tokens=debug\""
+        "{name}: \"{directives}\" is no log level; write error, warn, info, debug or trace, or directives such as \"info,toolgate::tokens=debug\""
     )]
-    Level(String),
+    Level {
+        /// Where it stands: a variable or a key.
+        name: &'static str,
+        /// What it says.
+        directives: String,
+    },
 }
 
 /// Whether a start would understand the level.
@@ -30,10 +35,11 @@ pub fn check(log: &Log) -> Result<(), LogError> {
 
 fn filter(log: &Log) -> Result<EnvFilter, LogError> {
     let set = std::env::var("RUST_LOG").ok().filter(|value| !value.is_empty());
+    let name = if set.is_some() { "RUST_LOG" } else { "log.level" };
     let directives = set.unwrap_or_else(|| log.level.clone());
     // rmcp writes several lines a request at `info`, and whole results at `debug`.
     EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,{directives}"))
-        .map_err(|_| LogError::Level(directives))
+        .map_err(|_| LogError::Level { name, directives })
 }
 
 /// Start logging. `RUST_LOG` wins over `log.level`. What is logged is written until the guard is dropped, by a thread
