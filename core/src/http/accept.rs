@@ -6,10 +6,14 @@
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::{HeaderValue, header};
-use http_body_util::BodyExt;
-use hyper::{body::Incoming, service::service_fn};
+use http_body_util::{BodyExt, Either, Empty, combinators::BoxBody};
+use hyper::{
+    body::{Body, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -19,7 +23,7 @@ use poem::{
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -30,6 +34,8 @@ use super::{leftover::Leftover, requests::Requests, timed::Timed};
 const HEAD_BYTES: usize = 64 * 1024;
 /// Most header fields in a request.
 const HEAD_FIELDS: usize = 100;
+/// How much of an answer the kernel holds for a connection, in bytes.
+const SEND_BUFFER: u32 = 128 * 1024;
 /// How long a connection may be kept without a request on it: longer than proxies keep theirs, so that it is they who
 /// end an unused one.
 const IDLE: Duration = Duration::from_secs(75);
@@ -38,6 +44,9 @@ const STALLED: Duration = Duration::from_secs(60);
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// An answer's body; none for HEAD.
+type Answered = Either<BoxBody<Bytes, std::io::Error>, Empty<Bytes>>;
+
 /// Bounds on connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -45,6 +54,19 @@ pub(super) struct Bounds {
     pub(super) connections: usize,
     /// How long a client may take to send a request head.
     pub(super) header_timeout: Duration,
+}
+
+/// Listen on an address.
+pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As tokio's own bind does: a port just left may be taken again.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // Inherited by connections. The kernel says that a socket can be written to when a third of this is free, so with
+    // a large one a client that reads slowly would look like one that does not read.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(1024)
 }
 
 /// Serve `app` on `listener` until `stop`; then run `drain` while connections finish, and close what is left.
@@ -114,7 +136,7 @@ fn builder() -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
-        .max_concurrent_streams(256)
+        .max_concurrent_streams(100)
         .keep_alive_interval(Some(Duration::from_secs(30)));
     builder
 }
@@ -150,15 +172,16 @@ async fn connection<E: Endpoint + 'static>(
             }
             () = tokio::time::sleep(patience) => {}
         }
-        // Nothing is open of what is given up here, or nobody takes it: it is dropped, not drained.
         match requests.idle_for() {
             // The first request is due as soon as a head is.
             Some(_) if !requests.any() => return Ok(()),
-            Some(idle) if idle >= IDLE => return Ok(()),
+            Some(idle) if idle >= IDLE => break,
             None if requests.stalled_for() >= STALLED => return Ok(()),
             _ => patience = LOOK,
         }
     }
+    served.as_mut().graceful_shutdown();
+    tokio::time::timeout(LOOK, served).await.unwrap_or(Ok(()))
 }
 
 async fn answer<E: Endpoint>(
@@ -166,18 +189,27 @@ async fn answer<E: Endpoint>(
     request: hyper::Request<Incoming>,
     local: LocalAddr,
     remote: RemoteAddr,
-) -> hyper::Response<impl hyper::body::Body<Data = bytes::Bytes, Error = std::io::Error>> {
+) -> hyper::Response<Answered> {
     let (head, body) = request.into_parts();
     // Who waits for leave to send a body gets none for one that is refused (RFC 9110 section 10.1.1).
     let waits = head.headers.contains_key(header::EXPECT);
     let is_http1 = head.version < http::Version::HTTP_2;
+    let is_head = head.method == http::Method::HEAD;
     let body = Leftover::new(body);
     let unread = body.clone();
     let head = (head, local, remote, http::uri::Scheme::HTTP).into();
     let body = poem::Body::from_bytes_stream(body.into_data_stream().map_err(std::io::Error::other));
     let mut response: hyper::Response<_> = app.get_response(poem::Request::from_parts(head, body)).await.into();
-    if is_http1 && (waits && !hyper::body::Body::is_end_stream(&unread) || !waits && !unread.finished().await) {
+    let finished = if waits { unread.is_end_stream() } else { unread.finished().await };
+    if is_http1 && !finished {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response
+    if !is_head {
+        return response.map(Either::Left);
+    }
+    // hyper leaves the body out for HTTP/1 alone (RFC 9110 section 9.3.2).
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    response.map(|_| Either::Right(Empty::new()))
 }

@@ -73,7 +73,7 @@ impl Server {
     pub async fn start(mut config: Config) -> Result<Self, StartError> {
         let address = config.server.listen;
         let bind = |error| StartError::Bind { address, error };
-        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let listener = accept::listen(address).map_err(bind)?;
         config.set_bound_port(listener.local_addr().map_err(bind)?.port());
 
         let calls = TaskTracker::new();

@@ -163,7 +163,11 @@ impl Endpoint {
             place.settle(response.headers());
         }
         let mut response = stream::until(expires_at, worded(response, self.stop.is_cancelled()).await);
-        if is_delete && let Some(session) = session {
+        // A refused DELETE leaves the session alive, and its owner's.
+        if is_delete
+            && response.status().is_success()
+            && let Some(session) = session
+        {
             self.sessions.forget(&session);
             // The session is gone by now, not merely going to be; some clients complain of rmcp's 202.
             if response.status() == StatusCode::ACCEPTED {

@@ -154,12 +154,17 @@ impl Audit {
             return Ok(());
         }
         let path = Path::new(&section.sink);
-        let opened = match OpenOptions::new().append(true).open(path) {
+        let opened = match path.metadata() {
+            // Opening a pipe waits for its reader.
+            Ok(metadata) if metadata.is_file() || metadata.is_dir() => {
+                OpenOptions::new().append(true).open(path).map(drop)
+            }
+            Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 folder.metadata().map(drop)
             }
-            opened => opened.map(drop),
+            Err(error) => Err(error),
         };
         opened.map_err(|error| OpenError { path: section.sink.clone(), error })
     }
@@ -322,17 +327,22 @@ mod tests {
     }
 
     /// A disk that is full in the middle of the first line, and then is not.
-    struct FullOnce(Arc<Mutex<Vec<u8>>>, usize);
+    struct FullOnce {
+        disk: Arc<Mutex<Vec<u8>>>,
+        asked: usize,
+        told: std::sync::mpsc::Sender<()>,
+    }
 
     impl Write for FullOnce {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.1 += 1;
-            let most = match self.1 {
+            self.asked += 1;
+            self.told.send(()).unwrap();
+            let most = match self.asked {
                 1 => 10,
                 2 => return Err(io::ErrorKind::StorageFull.into()),
                 _ => line.len(),
             };
-            self.0.lock().unwrap().extend_from_slice(&line[..most]);
+            self.disk.lock().unwrap().extend_from_slice(&line[..most]);
             Ok(most)
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -342,16 +352,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_disk_that_was_full_leaves_no_torn_record() {
-        for (on_full, whole) in [(OnFull::Wait, 2), (OnFull::Drop, 1)] {
+        for (on_full, whole, writes) in [(OnFull::Wait, 2, 4), (OnFull::Drop, 1, 3)] {
             let disk = Arc::default();
-            let audit = Audit::over(
-                Box::new(FullOnce(Arc::clone(&disk), 0)),
-                &AuditSection { queue: 8, ..section(on_full, "disk") },
-            );
-            let audit = audit.unwrap();
+            let (told, asked) = std::sync::mpsc::channel();
+            let sink = Box::new(FullOnce { disk: Arc::clone(&disk), asked: 0, told });
+            let audit = Audit::over(sink, &AuditSection { queue: 8, ..section(on_full, "disk") }).unwrap();
             for _ in 0..2 {
                 audit.reserve().await.unwrap().fill(Record::default());
             }
+            // Closing gives up what cannot be written, so it waits for the disk to have room again.
+            assert_eq!(asked.iter().take(writes).count(), writes);
             audit.close(Duration::from_secs(5));
             let text = String::from_utf8(disk.lock().unwrap().clone()).unwrap();
             let records = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();

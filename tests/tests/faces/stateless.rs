@@ -81,7 +81,7 @@ async fn wrong_arguments_are_a_result_that_names_the_path() {
         assert_eq!(answer.status, 200, "{name}");
         assert_eq!(result["isError"], true, "{name}");
         let text = result["content"][0]["text"].as_str().expect("a text");
-        assert!(text.contains(path) && text.contains("fit the tool's schema"), "{name}: {text}");
+        assert!(text.contains(path) && text.contains("not fit: "), "{name}: {text}");
         let record = house.server.audited(answer.request_id()).await;
         assert_eq!(
             (&record["decision"], &record["outcome"]),
