@@ -40,7 +40,7 @@ const SEND_BUFFER: u32 = 128 * 1024;
 /// end an unused one.
 const IDLE: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_secs(30);
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -41,6 +41,10 @@ async fn what_is_read_is_read_with_get_and_head_and_nothing_else() {
         let head = Answer::to(house.request(Method::HEAD, path)).await;
         assert_eq!((head.status, head.body.as_str()), (200, ""), "HEAD {path}");
         assert_eq!(head.header("content-type"), read.header("content-type"), "HEAD {path}");
+        // A body in spite of HEAD is a protocol error to an HTTP/2 client.
+        let second = Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+        let head = Answer::to(second.head(format!("{}{path}", house.server.url()))).await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "HEAD {path} in HTTP/2");
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             let refused = Answer::to(house.request(method.clone(), path)).await;
             assert_eq!(refused.status, 405, "{method} {path}");

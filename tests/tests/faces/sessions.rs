@@ -240,7 +240,11 @@ async fn sessions_are_bounded_for_each_principal_and_for_all() {
     let house = House::with(CONFIG, &bounds).await;
     let tokens: Vec<String> = ["a", "b", "c"].map(|subject| house.token(&json!({ "sub": subject }))).into();
     let first = Session::newest(&house, &tokens[0]).await;
-    let _second = Session::newest(&house, &tokens[0]).await;
+    let second = Session::newest(&house, &tokens[0]).await;
+    // A DELETE that is refused closes nothing, so it makes no room either.
+    let path = house.request(Method::DELETE, PATH).bearer_auth(&tokens[0]);
+    let unknown = path.header("mcp-session-id", &second.id).header("mcp-protocol-version", "1999-01-01");
+    assert_eq!(Answer::to(unknown).await.status, 400);
     let refused = initialize(&house, &tokens[0], "2025-11-25").await;
     assert_eq!((refused.status, refused.rpc_error()), (429, -32600), "a third of one principal");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
