@@ -128,7 +128,7 @@ fn builder() -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // hyper counts the time between two requests as well. The first head has its own, shorter bound.
+        // hyper counts the time between two requests as well, so heads have a bound of their own below.
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS);
@@ -160,7 +160,7 @@ async fn connection<E: Endpoint + 'static>(
         let open = seen.open();
         async move { Ok::<_, Infallible>(answer(app, request, local, remote).await.map(|body| open.until_sent(body))) }
     });
-    let stream = TokioIo::new(Timed::new(stream, bounds.header_timeout));
+    let stream = TokioIo::new(Timed::new(stream, bounds.header_timeout, requests.clone()));
     let mut served = pin!(builder.serve_connection(stream, service));
     let mut patience = bounds.header_timeout;
     loop {
@@ -174,10 +174,10 @@ async fn connection<E: Endpoint + 'static>(
         }
         match requests.idle_for() {
             // The first request is due as soon as a head is.
-            Some(_) if !requests.any() => return Ok(()),
+            Some(_) if !requests.any() || requests.head_for() >= bounds.header_timeout => return Ok(()),
             Some(idle) if idle >= IDLE => break,
             None if requests.stalled_for() >= STALLED => return Ok(()),
-            _ => patience = LOOK,
+            _ => patience = LOOK.min(bounds.header_timeout),
         }
     }
     served.as_mut().graceful_shutdown();

@@ -18,6 +18,8 @@ struct State {
     open: usize,
     ever: u64,
     since: Instant,
+    /// When the first octets came of a head that is not whole yet.
+    head_since: Option<Instant>,
     /// Requests whose client has been given octets, or will be as soon as it takes some, since when.
     offered: HashMap<u64, Instant>,
 }
@@ -28,7 +30,8 @@ pub(super) struct Requests(Arc<Mutex<State>>);
 
 impl Default for Requests {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State { open: 0, ever: 0, since: Instant::now(), offered: HashMap::new() })))
+        let state = State { open: 0, ever: 0, since: Instant::now(), head_since: None, offered: HashMap::new() };
+        Self(Arc::new(Mutex::new(state)))
     }
 }
 
@@ -42,7 +45,21 @@ impl Requests {
         let mut state = self.state();
         state.open += 1;
         state.ever += 1;
+        state.head_since = None;
         Open { requests: self.clone(), number: state.ever }
+    }
+
+    /// Octets of HTTP/1 have come; while no request is open they are a head's.
+    pub(super) fn octets(&self) {
+        let mut state = self.state();
+        if state.open == 0 {
+            state.head_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// How long a head has been coming that is not whole yet.
+    pub(super) fn head_for(&self) -> Duration {
+        self.state().head_since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// Whether there was ever one.

@@ -17,6 +17,8 @@ use tokio::{
     time::Sleep,
 };
 
+use super::requests::Requests;
+
 /// What HTTP/2 connections begin with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -27,6 +29,8 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 pub(super) struct Timed<S> {
     stream: S,
     undecided: Option<Undecided>,
+    is_http1: bool,
+    requests: Requests,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -37,9 +41,9 @@ struct Undecided {
 }
 
 impl<S> Timed<S> {
-    pub(super) fn new(stream: S, within: Duration) -> Self {
+    pub(super) fn new(stream: S, within: Duration, requests: Requests) -> Self {
         let undecided = Some(Undecided { matched: 0, end: Box::pin(tokio::time::sleep(within)) });
-        Self { stream, undecided, stalled: None }
+        Self { stream, undecided, is_http1: false, requests, stalled: None }
     }
 
     /// A write that waits for too long is an error; one that goes on resets the time.
@@ -57,20 +61,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let Some(undecided) = &mut self.undecided else { return polled };
-        match polled {
-            Poll::Pending => undecided.end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-            Poll::Ready(Ok(())) => {
-                let came = &buffer.filled()[before..];
-                let rest = &PREFACE[undecided.matched..];
-                undecided.matched += came.len();
-                if came == rest || !rest.starts_with(came) {
-                    self.undecided = None;
+        let came = &buffer.filled()[before..];
+        let this = &mut *self;
+        if let Some(undecided) = &mut this.undecided {
+            match polled {
+                Poll::Pending => {
+                    return undecided.end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()));
                 }
-                polled
+                Poll::Ready(Ok(())) => {
+                    let rest = &PREFACE[undecided.matched..];
+                    undecided.matched += came.len();
+                    if came == rest || !rest.starts_with(came) {
+                        this.is_http1 = came != rest;
+                        this.undecided = None;
+                    }
+                }
+                Poll::Ready(Err(_)) => {}
             }
-            Poll::Ready(Err(_)) => polled,
         }
+        if this.is_http1 && !came.is_empty() {
+            this.requests.octets();
+        }
+        polled
     }
 }
 

@@ -1,7 +1,7 @@
 //! The octets around a message: lengths, chunks, sizes, versions, and heads that do not come.
 
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use toolgate_tests::server::{Launch, PATIENCE};
 
 use super::{Honest, Says, assert_answered, honest, row};
@@ -96,6 +96,22 @@ async fn a_head_that_does_not_come_ends_the_connection() {
         let status = wire::parse(&answer).map(|reply| reply.status);
         assert!(matches!(status, None | Some(408)), "{name}: {}", String::from_utf8_lossy(&answer));
     }
+}
+
+#[tokio::test]
+async fn a_second_head_has_no_more_time_than_the_first() {
+    let auth = "[auth]\nprovider = \"none\"\n";
+    let server = Launch::new(&config("header_timeout = \"1s\"", &format!("{auth}{}", tools("")))).start().await;
+    let mut client = tokio::net::TcpStream::connect(server.address()).await.expect("a connection");
+    client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("a whole request");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\"ok\"}") {
+        assert_ne!(client.read_buf(&mut answer).await.expect("an answer"), 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    client.write_all(b"GET /healthz HTT").await.expect("half a line");
+    // Far below the time that a connection may be kept without a request.
+    let ended = tokio::time::timeout(PATIENCE / 2, client.read_to_end(&mut answer)).await;
+    assert!(ended.is_ok(), "the connection is kept");
 }
 
 #[tokio::test]
