@@ -197,4 +197,10 @@ fn anchor(config: &mut Config, folder: &Path) {
     if config.audit.sink != "stderr" {
         config.audit.sink = folder.join(&config.audit.sink).to_string_lossy().into_owned();
     }
+    for plugin in config.plugins.values_mut() {
+        let limits = &mut plugin.limits;
+        for path in plugin.library.iter_mut().chain(&mut limits.read).chain(&mut limits.write) {
+            *path = folder.join(&*path);
+        }
+    }
 }

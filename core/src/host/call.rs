@@ -96,7 +96,13 @@ impl Registry {
         cx.deadline = Instant::now().checked_add(rule.timeout.saturating_sub(GRACE.min(rule.timeout / 10)));
         cx.trace = around.trace;
         let call = ToolCall { name: rule.tool.to_string(), arguments };
-        let work = AssertUnwindSafe(async { offered.provider.call(call, cx).await }).catch_unwind();
+        let work = AssertUnwindSafe(async {
+            match offered.limiter.enter().await {
+                Ok(_place) => offered.provider.call(call, cx).await,
+                Err(busy) => Ok(Outcome::Complete(busy)),
+            }
+        })
+        .catch_unwind();
         let answer = tokio::select! {
             biased;
             () = around.cancelled.cancelled() => {

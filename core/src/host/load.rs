@@ -6,8 +6,12 @@ use jsonschema::Validator;
 use serde_json::Value;
 use toolgate_plugin::{HostHandle, LogLevel, Notice, ProviderError, Tool, ToolProvider};
 
-use super::builtin;
-use crate::config::Config;
+use super::{
+    builtin,
+    library::{self, Start},
+    limits::Limiter,
+};
+use crate::config::{Config, Plugin, PluginKind};
 
 /// A plugin could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,7 @@ pub(super) struct Loaded {
     pub(super) name: Arc<str>,
     pub(super) provider: Arc<dyn ToolProvider>,
     pub(super) tools: Vec<LoadedTool>,
+    pub(super) limiter: Arc<Limiter>,
 }
 
 /// A tool with its schema compiled.
@@ -49,9 +54,13 @@ pub(super) struct LoadedTool {
 
 impl Loaded {
     /// A plugin that has started, with the tools that it lists.
-    pub(super) async fn list(name: &str, provider: Arc<dyn ToolProvider>) -> Result<Self, LoadError> {
+    pub(super) async fn list(
+        name: &str,
+        provider: Arc<dyn ToolProvider>,
+        limiter: Arc<Limiter>,
+    ) -> Result<Self, LoadError> {
         let tools = tools(name, provider.as_ref()).await?;
-        Ok(Self { name: name.into(), provider, tools })
+        Ok(Self { name: name.into(), provider, tools, limiter })
     }
 }
 
@@ -60,20 +69,45 @@ pub(super) async fn all(config: &Config) -> Result<Vec<Loaded>, Vec<LoadError>> 
     let mut loaded = Vec::new();
     let mut errors = Vec::new();
     for (name, section) in config.plugins.iter().filter(|(_, section)| section.enabled) {
-        let host = HostHandle::new(name.as_str(), config.server.state_dir.join("plugins").join(name), notices(name));
-        let provider = match builtin::start(section.builtin, Value::Object(section.settings.0.clone()), host) {
-            Ok(provider) => provider,
-            Err(error) => {
-                errors.push(start_error(name, error));
-                continue;
-            }
-        };
-        match Loaded::list(name, provider).await {
+        match one(config, name, section).await {
             Ok(plugin) => loaded.push(plugin),
             Err(error) => errors.push(error),
         }
     }
     if errors.is_empty() { Ok(loaded) } else { Err(errors) }
+}
+
+/// Start one plugin.
+async fn one(config: &Config, name: &str, section: &Plugin) -> Result<Loaded, LoadError> {
+    let limiter = Arc::new(Limiter::new(name, &section.limits));
+    let host = HostHandle::new(name, config.server.state_dir.join("plugins").join(name), notices(name));
+    let settings = Value::Object(section.settings.0.clone());
+    let provider = match section.kind() {
+        Some(PluginKind::Builtin(kind)) => {
+            builtin::start(kind, settings, host).map_err(|error| start_error(name, error))?
+        }
+        Some(PluginKind::Library(library)) => {
+            let start = Start {
+                plugin: name,
+                library,
+                isolation: section.isolation,
+                settings,
+                limits: &section.limits,
+                limiter: Arc::clone(&limiter),
+                copies: &config.server.state_dir.join("libraries"),
+                host,
+            };
+            library::start(start).await?
+        }
+        None => {
+            return Err(LoadError {
+                path: vec!["plugins".into(), name.into()],
+                message: "nothing says what kind of plugin this is".into(),
+                help: "write builtin = \"…\" or library = \"…\"".into(),
+            });
+        }
+    };
+    Loaded::list(name, provider, limiter).await
 }
 
 fn notices(plugin: &str) -> impl Fn(Notice) + Send + Sync + 'static {

@@ -5,6 +5,8 @@
 
 mod builtin;
 mod call;
+mod library;
+mod limits;
 mod load;
 mod registry;
 

@@ -8,7 +8,10 @@ use jsonschema::Validator;
 use tokio_util::task::TaskTracker;
 use toolgate_plugin::{Health, JsonObject, Tool, ToolProvider};
 
-use super::load::{self, LoadError, Loaded, PluginState};
+use super::{
+    limits::Limiter,
+    load::{self, LoadError, Loaded, PluginState},
+};
 use crate::{
     config::Config,
     policy::{Finding, PluginTools, Policy, Principal, ToolPolicy},
@@ -22,6 +25,7 @@ pub struct Offered {
     pub policy: Arc<ToolPolicy>,
     pub(super) arguments: Arc<Validator>,
     pub(super) provider: Arc<dyn ToolProvider>,
+    pub(super) limiter: Arc<Limiter>,
 }
 
 /// Endpoints, tools and rules at one moment; immutable.
@@ -79,6 +83,7 @@ impl Registry {
                     policy: Arc::clone(rule),
                     arguments: Arc::clone(&own.arguments),
                     provider: Arc::clone(&plugin.provider),
+                    limiter: Arc::clone(&plugin.limiter),
                 };
                 offered.insert(Arc::clone(exposed), entry);
             }

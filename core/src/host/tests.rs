@@ -10,7 +10,7 @@ use toolgate_plugin::{
     TraceContext,
 };
 
-use super::{CallEnd, Registry, Surroundings, load::Loaded};
+use super::{CallEnd, Registry, Surroundings, limits::Limiter, load::Loaded};
 use crate::{
     config::{Audit as AuditSection, Config},
     policy::{Face, Permit, Principal, Request},
@@ -73,7 +73,8 @@ impl Bench {
         )
         .unwrap();
         let abandoned = CancellationToken::new();
-        let plugin = Loaded::list("unruly", Arc::new(Unruly { abandoned: abandoned.clone() })).await.unwrap();
+        let limiter = Arc::new(Limiter::new("unruly", &config.plugins["unruly"].limits));
+        let plugin = Loaded::list("unruly", Arc::new(Unruly { abandoned: abandoned.clone() }), limiter).await.unwrap();
         let (registry, findings) = Registry::assemble(&config, vec![plugin], TaskTracker::new()).unwrap();
         assert_eq!(findings, []);
         let trail = tempfile::NamedTempFile::new().unwrap().into_temp_path();

@@ -17,6 +17,7 @@ pub(super) fn check(review: &mut Review<'_>) {
             );
         }
         if plugin.enabled {
+            check_kind(review, name, plugin);
             review.not_zero(&["plugins", name, "limits", "timeout"], plugin.limits.timeout);
             for (tool, rule) in &plugin.tools {
                 check_rule(review, name, plugin, tool, rule);
@@ -30,6 +31,21 @@ pub(super) fn check(review: &mut Review<'_>) {
                 );
             }
         }
+    }
+}
+
+/// Exactly one key says what kind of plugin it is.
+fn check_kind(review: &mut Review<'_>, name: &str, plugin: &Plugin) {
+    match (plugin.builtin, &plugin.library) {
+        (None, None) => {
+            let help = "write builtin = \"…\" for a compiled-in one, or library = \"path/to/lib….so\"";
+            review.error(&["plugins", name], "nothing says what kind of plugin this is", help);
+        }
+        (Some(_), Some(_)) => {
+            let help = "keep the one of builtin and library that is meant";
+            review.error(&["plugins", name, "library"], "this plugin is compiled in and a library at once", help);
+        }
+        _ => {}
     }
 }
 

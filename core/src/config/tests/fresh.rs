@@ -41,7 +41,7 @@ fn default_configuration_loads_without_a_warning_and_without_variables() {
     assert_eq!(config.provider_for("web-search"), Some(ProviderConfig::Dev));
     assert_eq!(config.public_url(), "http://localhost:10000");
     assert_eq!(config.resource("web-search"), "http://localhost:10000/web-search/mcp");
-    assert_eq!(config.plugins["web-search"].builtin, Builtin::Tavily);
+    assert_eq!(config.plugins["web-search"].builtin, Some(Builtin::Tavily));
     assert_eq!(config.plugins["web-search"].settings.0["api_key"], "");
     assert!(config.auth.scalekit.is_none(), "a section that is not used is not read");
     assert!(default_text().starts_with("#:schema ./schemas/config.schema.json\n"));
