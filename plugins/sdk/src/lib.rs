@@ -37,12 +37,14 @@
 
 mod context;
 mod error;
+mod plugin;
 mod provider;
 mod tool;
 mod typed;
 
 pub use context::{CallContext, Caller, HostHandle, LogLevel, Notice, Progress, ProgressUpdate, TraceContext};
 pub use error::{ProviderError, ToolError};
+pub use plugin::Plugin;
 pub use provider::{Health, Outcome, ToolCall, ToolProvider};
 pub use tool::{Content, ContentAnnotations, JsonObject, ResourceContents, Role, Tool, ToolAnnotations, ToolResult};
 pub use typed::{Described, Json, Reply, ToolSet, ToolSpec, fallible_schema, schema_of};
