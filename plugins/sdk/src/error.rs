@@ -1,5 +1,7 @@
 //! How a plugin fails: while starting or listing ([`ProviderError`]), and in a call ([`ToolError`]).
 
+use std::fmt::Display;
+
 use serde_json::Value;
 
 use crate::tool::ToolResult;
@@ -63,6 +65,11 @@ impl ToolError {
         Self::Failed { message: message.into(), details: None }
     }
 
+    /// The work failed because of another error, which the model will read: `….map_err(ToolError::because)?`.
+    pub fn because(cause: impl Display) -> Self {
+        Self::failed(cause.to_string())
+    }
+
     /// The arguments do not fit at a JSON Pointer.
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::InvalidArguments { path: path.into(), message: message.into() }
@@ -87,5 +94,19 @@ impl ToolError {
             }
             _ => ToolResult::error(text),
         }
+    }
+}
+
+/// So that `?` works on what fails with a message.
+impl From<String> for ToolError {
+    fn from(message: String) -> Self {
+        Self::failed(message)
+    }
+}
+
+/// So that `?` works on what fails with a message.
+impl From<&str> for ToolError {
+    fn from(message: &str) -> Self {
+        Self::failed(message)
     }
 }
