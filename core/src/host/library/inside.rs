@@ -56,7 +56,9 @@ pub(super) struct Inside {
 
 /// How many threads a plugin that blocks is in, and may be in.
 struct Threads {
-    busy: AtomicUsize,
+    asking: AtomicUsize,
+    /// Apart from those that ask: a plugin that blocks them all must hear that nobody waits.
+    telling: AtomicUsize,
     most: usize,
 }
 
@@ -69,7 +71,9 @@ impl Inside {
             plugin: plugin.into(),
             table,
             tenant: RwLock::new(Some(Arc::new(tenant))),
-            threads: threads.map(|most| Arc::new(Threads { busy: AtomicUsize::new(0), most: most.max(1) })),
+            threads: threads.map(|most| {
+                Arc::new(Threads { asking: AtomicUsize::new(0), telling: AtomicUsize::new(0), most: most.max(1) })
+            }),
             runtime: Handle::current(),
         }
     }
@@ -78,16 +82,21 @@ impl Inside {
         self.tenant.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Run `what` where the plugin may block; false if it blocks too many threads already.
-    fn aside(&self, threads: &Arc<Threads>, what: impl FnOnce() + Send + 'static) -> bool {
-        struct Busy(Arc<Threads>);
+    /// Run `what` where the plugin may block, counted by `count`; false if it blocks too many threads already.
+    fn aside(
+        &self,
+        threads: &Arc<Threads>,
+        count: fn(&Threads) -> &AtomicUsize,
+        what: impl FnOnce() + Send + 'static,
+    ) -> bool {
+        struct Busy(Arc<Threads>, fn(&Threads) -> &AtomicUsize);
         impl Drop for Busy {
             fn drop(&mut self) {
-                self.0.busy.fetch_sub(1, Ordering::Relaxed);
+                self.1(&self.0).fetch_sub(1, Ordering::Relaxed);
             }
         }
-        let busy = Busy(Arc::clone(threads));
-        if busy.0.busy.fetch_add(1, Ordering::Relaxed) >= threads.most {
+        let busy = Busy(Arc::clone(threads), count);
+        if count(threads).fetch_add(1, Ordering::Relaxed) >= threads.most {
             return false;
         }
         drop(self.runtime.spawn_blocking(move || {
@@ -113,7 +122,11 @@ impl Inside {
                 Self::give_back(&self.runtime, tenant);
             }
             Some(threads) => {
-                let asked = self.aside(threads, move || tenant.instance.request(id, method, &params));
+                let asked = self.aside(
+                    threads,
+                    |threads| &threads.asking,
+                    move || tenant.instance.request(id, method, &params),
+                );
                 if !asked {
                     let why = format!(
                         "the plugin \"{}\" blocks {} threads with calls that do not end; restart the server, or set isolation = \"process\"",
@@ -153,8 +166,10 @@ impl Link for Inside {
                 tenant.instance.notify(method, &params);
                 Self::give_back(&self.runtime, tenant);
             }
-            // Where all threads are taken, nobody would listen either.
-            Some(threads) => drop(self.aside(threads, move || tenant.instance.notify(method, &params))),
+            // A plugin that takes that many threads without listening would not listen to one more.
+            Some(threads) => {
+                drop(self.aside(threads, |threads| &threads.telling, move || tenant.instance.notify(method, &params)))
+            }
         }
     }
 
