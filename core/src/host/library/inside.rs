@@ -168,7 +168,8 @@ impl Link for Inside {
             }
             // A plugin that takes that many threads without listening would not listen to one more.
             Some(threads) => {
-                drop(self.aside(threads, |threads| &threads.telling, move || tenant.instance.notify(method, &params)))
+                let _ =
+                    self.aside(threads, |threads| &threads.telling, move || tenant.instance.notify(method, &params));
             }
         }
     }

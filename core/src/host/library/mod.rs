@@ -16,6 +16,7 @@ mod image;
 mod inside;
 mod link;
 mod manifest;
+mod process;
 mod provider;
 mod settings;
 mod shelf;
@@ -75,44 +76,68 @@ pub(super) async fn start(start: Start<'_>) -> Result<Arc<dyn ToolProvider>, Loa
 
 /// A library that is open and has not been started.
 struct Opened {
-    library: Borrowed,
+    place: Place,
     notices: Arc<Notices>,
+}
+
+/// Where it is open.
+enum Place {
+    Inside(Borrowed),
+    Process(process::Opened),
 }
 
 impl Opened {
     async fn open(start: &Start<'_>) -> Result<Self, LoadError> {
         let notices = Notices::new(start.host.clone());
-        let (plugin, path, copies) = (start.plugin.to_owned(), start.library.to_owned(), start.copies.to_owned());
-        let opening = spawn_blocking(move || SHELF.open(&path, &copies, &plugin));
-        match timeout(START, opening).await {
-            Ok(Ok(Ok(library))) => Ok(Self { library, notices }),
-            Ok(Ok(Err(error))) => Err(unopened(start.plugin, &error)),
-            Ok(Err(_panic)) => Err(broken(start.plugin, "opening its library panicked")),
-            Err(_elapsed) => Err(broken(start.plugin, &format!("opening its library took more than {START:?}"))),
-        }
+        let place = match start.isolation {
+            Isolation::None => Place::Inside(inside(start).await?),
+            Isolation::Process => Place::Process(process::open(start, notices.listener()).await?),
+        };
+        Ok(Self { place, notices })
     }
 
     fn manifest(&self) -> &Manifest {
-        self.library.library().manifest()
+        match &self.place {
+            Place::Inside(library) => library.library().manifest(),
+            Place::Process(worker) => worker.manifest(),
+        }
     }
 
     async fn create(self, start: Start<'_>) -> Result<Arc<dyn ToolProvider>, LoadError> {
         let Start { plugin, settings, limits, limiter, host, .. } = start;
         settings::check(plugin, self.manifest(), &settings)?;
         let params = params(&host, &settings);
-        let table = Arc::new(Table::new(limiter.largest(), self.notices.listener()));
-        let creating = spawn_blocking({
-            let table = Arc::clone(&table);
-            move || Tenant::create(self.library, &params, table)
-        });
-        let tenant = match timeout(START, creating).await {
-            Ok(Ok(Ok(created))) => created,
-            Ok(Ok(Err(error))) => return Err(uncreated(plugin, error)),
-            Ok(Err(_panic)) => return Err(broken(plugin, "starting it panicked")),
-            Err(_elapsed) => return Err(broken(plugin, &format!("starting it took more than {START:?}"))),
+        let Self { place, notices } = self;
+        let link = match place {
+            Place::Process(worker) => worker.create(plugin, params).await?,
+            Place::Inside(library) => {
+                let table = Arc::new(Table::new(limiter.largest(), notices.listener()));
+                let tenant = create(plugin, library, params, Arc::clone(&table)).await?;
+                Arc::new(Inside::new(plugin, tenant, table, limits.concurrency))
+            }
         };
-        let link: Arc<dyn Link> = Arc::new(Inside::new(plugin, tenant, table, limits.concurrency));
-        Ok(Arc::new(Provider::new(plugin, link, limiter, self.notices)))
+        Ok(Arc::new(Provider::new(plugin, link, limiter, notices)))
+    }
+}
+
+/// Open a library in this process, off the runtime's threads.
+async fn inside(start: &Start<'_>) -> Result<Borrowed, LoadError> {
+    let (plugin, path, copies) = (start.plugin.to_owned(), start.library.to_owned(), start.copies.to_owned());
+    match timeout(START, spawn_blocking(move || SHELF.open(&path, &copies, &plugin))).await {
+        Ok(Ok(Ok(library))) => Ok(library),
+        Ok(Ok(Err(error))) => Err(unopened(start.plugin, &error)),
+        Ok(Err(_panic)) => Err(broken(start.plugin, "opening its library panicked")),
+        Err(_elapsed) => Err(broken(start.plugin, &format!("opening its library took more than {START:?}"))),
+    }
+}
+
+/// Start the plugin of a library in this process, off the runtime's threads.
+async fn create(plugin: &str, library: Borrowed, params: Vec<u8>, table: Arc<Table>) -> Result<Tenant, LoadError> {
+    match timeout(START, spawn_blocking(move || Tenant::create(library, &params, table))).await {
+        Ok(Ok(Ok(tenant))) => Ok(tenant),
+        Ok(Ok(Err(error))) => Err(uncreated(plugin, error)),
+        Ok(Err(_panic)) => Err(broken(plugin, "starting it panicked")),
+        Err(_elapsed) => Err(broken(plugin, &format!("starting it took more than {START:?}"))),
     }
 }
 

@@ -14,7 +14,7 @@ use toolgate_plugin::{
 };
 
 use super::{
-    super::{Opened, Start, border::Library, failure::CreateError, link::Ears, shelf::Shelf, told::Notices},
+    super::{Opened, Place, Start, border::Library, failure::CreateError, link::Ears, shelf::Shelf, told::Notices},
     folder, unruly,
 };
 use crate::{
@@ -49,7 +49,8 @@ async fn start(definitions: &[&str], settings: Value, limits: Limits) -> Result<
     // A shelf of its own: the process's has too few places for all tests.
     let shelf: &'static Shelf = Box::leak(Box::new(Shelf::new(1)));
     let library = shelf.open(start.library, start.copies, start.plugin).unwrap();
-    let provider = Opened { library, notices: Notices::new(start.host.clone()) }.create(start).await?;
+    let provider =
+        Opened { place: Place::Inside(library), notices: Notices::new(start.host.clone()) }.create(start).await?;
     Ok(Bench { provider, limiter, notices, _folder: folder })
 }
 
