@@ -34,7 +34,8 @@ const MOST_ISOLATED: f64 = 60.0;
 const ROUNDS: usize = 5;
 
 /// The kinds, by the endpoints that offer them.
-const KINDS: [(&str, &str); 3] = [("builtin", "compiled in"), ("inside", "library, none"), ("isolated", "library, process")];
+const KINDS: [(&str, &str); 3] =
+    [("builtin", "compiled in"), ("inside", "library, none"), ("isolated", "library, process")];
 
 /// Who calls is not what is measured, so everybody may.
 const CONFIG: &str = r#"
