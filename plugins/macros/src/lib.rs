@@ -8,6 +8,8 @@ use proc_macro::TokenStream;
 mod derived;
 mod options;
 mod test;
+#[cfg(test)]
+mod tests;
 mod tool;
 mod tools;
 
@@ -59,7 +61,36 @@ mod tools;
 /// | `idempotent` | calling again with the same arguments changes nothing more |
 /// | `open_world` | it reaches an open world, such as the web |
 ///
-/// The last four take `= false` too. `#[health]` marks an `async fn(&self) -> Health`, `#[shutdown]` an
+/// The last four take `= false` too.
+///
+/// A call that takes long reports how far it is and ends when nobody waits any more: at the next `.await` its future
+/// is dropped, and `cx.cancelled` fires for what it has spawned.
+///
+/// ```
+/// use toolgate_plugin::{CallContext, ToolError, tools};
+///
+/// struct Files;
+///
+/// #[tools]
+/// impl Files {
+///     /// Count the bytes of all files here.
+///     #[tool(read_only)]
+///     async fn count(&self, cx: CallContext) -> Result<String, ToolError> {
+///         let files: Vec<_> = std::fs::read_dir(".").map_err(ToolError::because)?.collect();
+///         let (mut bytes, total) = (0, files.len() as f64);
+///         for (done, file) in files.into_iter().enumerate() {
+///             if cx.cancelled.is_cancelled() {
+///                 return Err(ToolError::Cancelled);
+///             }
+///             bytes += file.and_then(|file| file.metadata()).map_err(ToolError::because)?.len();
+///             cx.progress.report((done + 1) as f64, Some(total), None);
+///         }
+///         Ok(bytes.to_string())
+///     }
+/// }
+/// ```
+///
+/// `#[health]` marks an `async fn(&self) -> Health`, `#[shutdown]` an
 /// `async fn(&self)`; they answer for the whole plugin.
 #[proc_macro_attribute]
 pub fn tools(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -136,7 +167,8 @@ pub fn plugin(item: TokenStream) -> TokenStream {
 }
 
 /// Makes an `async fn` a test that runs on a runtime of its own, so that a plugin's tests need no other dependency.
+// Here it has another name, because this crate has tests of its own.
 #[proc_macro_attribute]
-pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
+pub fn plugin_test(attribute: TokenStream, item: TokenStream) -> TokenStream {
     test::expand(attribute.into(), item.into()).into()
 }
