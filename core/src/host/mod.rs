@@ -12,6 +12,8 @@ mod registry;
 
 pub use call::{CallEnd, Surroundings, misfit};
 pub use library::Manifest;
+#[cfg(unix)]
+pub use library::{NotAWorker, work};
 pub use load::{LoadError, PluginState};
 pub use registry::{BuildError, Current, Offered, Registry};
 

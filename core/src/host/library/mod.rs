@@ -10,8 +10,12 @@ mod failure;
 mod image;
 mod link;
 mod manifest;
+#[cfg(unix)]
+mod worker;
 
 pub use manifest::Manifest;
+#[cfg(unix)]
+pub use worker::{NotAWorker, work};
 
 use std::{path::Path, sync::Arc};
 
