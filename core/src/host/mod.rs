@@ -16,6 +16,8 @@ pub use library::{Inspection, Manifest, inspect};
 pub use load::LoadError;
 pub use registry::{BuildError, Condition, Current, Offered, PluginState, Registry};
 pub use reload::{Changes, Rebuilt, Retired};
+#[cfg(unix)]
+pub use library::{NotAWorker, work};
 
 #[cfg(test)]
 mod tests;
