@@ -35,6 +35,8 @@ use toolgate_plugin::{HostHandle, Tool, ToolProvider};
 pub(super) use copy::fingerprint;
 pub use manifest::Manifest;
 #[cfg(unix)]
+use copy::Copy;
+#[cfg(unix)]
 pub use worker::{NotAWorker, work};
 
 use self::{
@@ -79,17 +81,53 @@ pub(super) async fn start(start: Start<'_>) -> Result<Arc<dyn ToolProvider>, Loa
 
 /// A library that is open and has not been started.
 struct Opened {
-    library: Borrowed,
+    library: Place,
     notices: Arc<Notices>,
+}
+
+/// Where it is open.
+enum Place {
+    Inside(Borrowed),
+    #[cfg(unix)]
+    Worker(worker::Opened),
 }
 
 impl Opened {
     async fn open(start: &Start<'_>) -> Result<Self, LoadError> {
         let notices = Notices::new(start.host.clone());
         let (plugin, path, copies) = (start.plugin.to_owned(), start.library.to_owned(), start.copies.to_owned());
+        #[cfg(unix)]
+        if start.isolation == Isolation::Process {
+            let copying = spawn_blocking(move || Copy::make(&path, &copies, &plugin));
+            let copy = match timeout(START, copying).await {
+                Ok(Ok(Ok(copy))) => Arc::new(copy),
+                Ok(Ok(Err(error))) => return Err(unopened(start.plugin, &error)),
+                Ok(Err(_panic)) => return Err(broken(start.plugin, "copying its library panicked")),
+                Err(_elapsed) => {
+                    return Err(broken(start.plugin, &format!("copying its library took more than {START:?}")));
+                }
+            };
+            let spec = worker::Spec {
+                plugin: start.plugin.into(),
+                library: copy.path().to_owned(),
+                origin: start.library.to_owned(),
+                kept: copy,
+                state_dir: start.host.state_dir().to_owned(),
+                limits: start.limits.clone(),
+                patience: worker::Patience::default(),
+                told: notices.listener(),
+            };
+            let refused = |refusal: worker::Refusal| LoadError {
+                path: ["plugins", start.plugin, "library"].map(str::to_owned).into(),
+                message: refusal.message,
+                help: refusal.help,
+            };
+            let opened = worker::open(spec).await.map_err(refused)?;
+            return Ok(Self { library: Place::Worker(opened), notices });
+        }
         let opening = spawn_blocking(move || SHELF.open(&path, &copies, &plugin));
         match timeout(START, opening).await {
-            Ok(Ok(Ok(library))) => Ok(Self { library, notices }),
+            Ok(Ok(Ok(library))) => Ok(Self { library: Place::Inside(library), notices }),
             Ok(Ok(Err(error))) => Err(unopened(start.plugin, &error)),
             Ok(Err(_panic)) => Err(broken(start.plugin, "opening its library panicked")),
             Err(_elapsed) => Err(broken(start.plugin, &format!("opening its library took more than {START:?}"))),
@@ -97,17 +135,29 @@ impl Opened {
     }
 
     fn manifest(&self) -> &Manifest {
-        self.library.library().manifest()
+        match &self.library {
+            Place::Inside(library) => library.library().manifest(),
+            #[cfg(unix)]
+            Place::Worker(opened) => opened.manifest(),
+        }
     }
 
     async fn create(self, start: Start<'_>) -> Result<Arc<dyn ToolProvider>, LoadError> {
         let Start { plugin, settings, limits, limiter, host, .. } = start;
         settings::check(plugin, self.manifest(), &settings)?;
         let params = params(&host, &settings);
+        let library = match self.library {
+            Place::Inside(library) => library,
+            #[cfg(unix)]
+            Place::Worker(opened) => {
+                let link = opened.create(params).await.map_err(|refusal| refused(plugin, refusal))?;
+                return Ok(Arc::new(Provider::new(plugin, link, limiter, self.notices)));
+            }
+        };
         let table = Arc::new(Table::new(limiter.largest(), self.notices.listener()));
         let creating = spawn_blocking({
             let table = Arc::clone(&table);
-            move || Tenant::create(self.library, &params, table)
+            move || Tenant::create(library, &params, table)
         });
         let tenant = match timeout(START, creating).await {
             Ok(Ok(Ok(created))) => created,
@@ -146,6 +196,14 @@ fn uncreated(plugin: &str, error: CreateError) -> LoadError {
         CreateError::Refused { message, path: Some(path) } => settings::refused(plugin, &path, &message),
         CreateError::Refused { message, path: None } => broken(plugin, &message),
         other => broken(plugin, &other.to_string()),
+    }
+}
+
+#[cfg(unix)]
+fn refused(plugin: &str, refusal: worker::Refusal) -> LoadError {
+    match refusal.setting {
+        Some(setting) => settings::refused(plugin, &setting, &refusal.message),
+        None => broken(plugin, &refusal.message),
     }
 }
 
