@@ -7,6 +7,8 @@ mod schema;
 mod serve;
 mod token;
 mod tools;
+#[cfg(unix)]
+mod worker;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -49,6 +51,10 @@ enum Command {
     /// Print a schema.
     #[command(after_help = "Example:\n  toolgate schema config > schemas/config.schema.json")]
     Schema(schema::Options),
+    /// Run a plugin's library for the server that starts this.
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Run the command line; the exit status is 0, 1 for a finding, 2 for wrong usage.
@@ -61,6 +67,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    // A worker is one library and no server: it confines itself while it has one thread.
+    #[cfg(unix)]
+    if matches!(cli.command, Some(Command::Worker)) {
+        return worker::run();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print::failure(&format!("cannot start: {error}")),
@@ -74,6 +85,8 @@ pub fn main() -> ExitCode {
             Command::Call(options) => call::run(&config, options).await,
             Command::Token(options) => token::run(&config, options).await,
             Command::Schema(options) => schema::run(&config, options).await,
+            #[cfg(unix)]
+            Command::Worker => worker::run(),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

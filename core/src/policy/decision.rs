@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     principal::Principal,
@@ -61,6 +62,8 @@ pub struct Permit {
     principal: Arc<Principal>,
     since: Instant,
     open: Option<(Slot, Record)>,
+    /// A plugin that is being replaced serves on as long as there is one of these.
+    _held: TaskTrackerToken,
 }
 
 impl Permit {
@@ -126,6 +129,10 @@ pub enum Ending {
     InvalidArguments,
     /// The plugin took longer than it may.
     Timeout,
+    /// The plugin had too many calls running and waiting.
+    Busy,
+    /// The result was larger than it may be.
+    TooLarge,
     /// The caller went away.
     Cancelled,
     /// The plugin panicked.
@@ -142,6 +149,8 @@ impl Ending {
             Self::Error => "error",
             Self::InvalidArguments => "invalid_arguments",
             Self::Timeout => "timeout",
+            Self::Busy => "busy",
+            Self::TooLarge => "too_large",
             Self::Cancelled => "cancelled",
             Self::Panic => "panic",
             Self::Rejected => "rejected",
@@ -202,7 +211,8 @@ impl Policy {
             Ok(tool) => {
                 record.decision = "permit";
                 let principal = Arc::clone(principal);
-                Ok(Permit { tool: Arc::clone(tool), principal, since: Instant::now(), open: Some((slot, record)) })
+                let (tool, held) = (Arc::clone(tool), tool.hold());
+                Ok(Permit { tool, principal, since: Instant::now(), open: Some((slot, record)), _held: held })
             }
             Err(reason) => {
                 record.decision = "refuse";

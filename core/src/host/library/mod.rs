@@ -24,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod told;
+mod worker;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -33,6 +34,7 @@ use toolgate_plugin::{HostHandle, Tool, ToolProvider};
 
 pub(super) use copy::fingerprint;
 pub use manifest::Manifest;
+pub use worker::{NotAWorker, work};
 
 use self::{
     failure::{CreateError, OpenError},
