@@ -290,3 +290,7 @@ fn longest_call(registry: &Registry, plugin: &str) -> Duration {
     let tools = endpoints.flat_map(|rules| rules.tools.values()).filter(|tool| *tool.plugin == *plugin);
     tools.map(|tool| tool.timeout).max().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

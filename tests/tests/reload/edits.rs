@@ -26,7 +26,10 @@ async fn documents_and_catalogue_follow() {
     assert!(document["paths"]["/api/tools/notes/echo"].is_null(), "{document}");
     assert!(document["paths"]["/api/tools/notes/say"].is_object(), "{document}");
     let catalogue = house.json("/api/tools").await;
-    assert_eq!((&catalogue[0]["tool"], &catalogue[0]["required_scopes"]), (&json!("say"), &json!(["notes:write"])));
+    assert_eq!(
+        (&catalogue["tools"][0]["tool"], &catalogue["tools"][0]["required_scopes"]),
+        (&json!("say"), &json!(["notes:write"]))
+    );
     let metadata = house.json("/.well-known/oauth-protected-resource/notes/mcp").await;
     assert_eq!(metadata["scopes_supported"], json!(["notes:write"]));
 }
@@ -66,9 +69,9 @@ async fn endpoints_come_move_and_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hidden_tool_hides_from_the_edit_on() {
     let mut house = House::open().await;
-    assert_eq!(house.json("/api/tools").await.as_array().map(Vec::len), Some(1));
+    assert_eq!(house.json("/api/tools").await["tools"].as_array().map(Vec::len), Some(1));
     house.reload("plugins = [\"echo\"]", "plugins = [\"echo\"]\non_missing_scope = \"hide\"").await;
-    assert_eq!(house.json("/api/tools").await, json!([]));
+    assert_eq!(house.json("/api/tools").await["tools"], json!([]));
     assert_eq!(house.call(&house.token("notes:write"), "echo").await, 404);
 }
 
