@@ -161,6 +161,12 @@ impl Instance {
         self.changed.load(Ordering::Acquire)
     }
 
+    /// As a plugin says that its tools have changed.
+    #[cfg(test)]
+    pub(super) fn change(&self) {
+        self.changed.store(true, Ordering::Release);
+    }
+
     async fn tools(&self, name: &str) -> Result<Arc<[LoadedTool]>, LoadError> {
         // Cleared before: what changes meanwhile is listed again.
         self.changed.store(false, Ordering::Release);

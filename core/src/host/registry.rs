@@ -54,7 +54,7 @@ pub(super) struct Seat {
 /// Who has a plugin's place.
 #[derive(Clone)]
 pub(super) enum Holder {
-    Plugin(Loaded),
+    Plugin(Box<Loaded>),
     /// Nobody: what the configuration asks for does not serve.
     Nobody {
         wanted: Identity,
@@ -214,8 +214,9 @@ impl Registry {
         loaded: Vec<Loaded>,
         calls: TaskTracker,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
-        let seat =
-            |loaded: Loaded| Seat::new(&loaded.name.clone(), &config.plugins[&*loaded.name], Holder::Plugin(loaded));
+        let seat = |loaded: Loaded| {
+            Seat::new(&loaded.name.clone(), &config.plugins[&*loaded.name], Holder::Plugin(loaded.into()))
+        };
         let seats = loaded.into_iter().map(seat).collect();
         Self::seated(config, seats, |_| Misfits::Refuse, calls, Arc::default(), None)
     }

@@ -126,8 +126,10 @@ impl Registry {
         for (name, section) in config.plugins.iter().filter(|(_, section)| section.enabled) {
             let Some(seat) = self.plugins.iter().find(|seat| *seat.name == **name) else { return false };
             let tried = match &seat.holder {
-                Holder::Plugin(Loaded { behind: Some(behind), .. }) => &behind.wanted,
-                Holder::Plugin(loaded) => &loaded.instance.identity,
+                Holder::Plugin(loaded) => match &loaded.behind {
+                    Some(behind) => &behind.wanted,
+                    None => &loaded.instance.identity,
+                },
                 Holder::Nobody { wanted, .. } => wanted,
             };
             if *tried != Identity::of(section).await {
@@ -151,7 +153,9 @@ impl Registry {
             let section = config.plugins.get(&*seat.name)?;
             Some(async move {
                 let holder = match &seat.holder {
-                    Holder::Plugin(plugin) if plugin.instance.has_changed() => Holder::Plugin(relisted(plugin).await),
+                    Holder::Plugin(plugin) if plugin.instance.has_changed() => {
+                        Holder::Plugin(relisted(plugin).await.into())
+                    }
                     holder => holder.clone(),
                 };
                 Seat::new(&seat.name, section, holder)
@@ -232,11 +236,11 @@ async fn seat(config: &Config, name: &str, section: &Plugin, before: Option<&Reg
     if let Some(running) = running.filter(|running| running.instance.identity == wanted) {
         let loaded = running.under(section, None);
         let loaded = if loaded.instance.has_changed() { relisted(&loaded).await } else { loaded };
-        return Seat::new(name, section, Holder::Plugin(loaded));
+        return Seat::new(name, section, Holder::Plugin(loaded.into()));
     }
     let holder = match (load::start(config, name, section, wanted.clone(), bell).await, running) {
-        (Ok(started), _) => Holder::Plugin(started),
-        (Err(error), Some(running)) => Holder::Plugin(running.under(section, Some(Behind { wanted, error }))),
+        (Ok(started), _) => Holder::Plugin(started.into()),
+        (Err(error), Some(running)) => Holder::Plugin(running.under(section, Some(Behind { wanted, error })).into()),
         (Err(error), None) => Holder::Nobody { wanted, errors: vec![error] },
     };
     Seat::new(name, section, holder)
@@ -286,3 +290,7 @@ fn longest_call(registry: &Registry, plugin: &str) -> Duration {
     let tools = endpoints.flat_map(|rules| rules.tools.values()).filter(|tool| *tool.plugin == *plugin);
     tools.map(|tool| tool.timeout).max().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

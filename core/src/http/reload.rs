@@ -45,8 +45,8 @@ pub(super) struct Reloader {
     watch: Option<Watch>,
     stirred: Arc<Notify>,
     hangup: Hangup,
-    /// What was wrong with the files, so that it is told once.
-    broken: Option<Diagnostics>,
+    /// What was wrong at the last look, so that it is told once.
+    refused: Option<Vec<Diagnostic>>,
     /// Replaced plugins that have calls in flight.
     retiring: TaskTracker,
     at_once: CancellationToken,
@@ -64,7 +64,7 @@ impl Reloader {
             watch: Some(Watch::new(Arc::clone(&stirred))),
             stirred,
             hangup: Hangup::new(),
-            broken: None,
+            refused: None,
             retiring: TaskTracker::new(),
             at_once: CancellationToken::new(),
         }
@@ -131,10 +131,9 @@ impl Reloader {
         let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::from_process())).await;
         let loaded = match loaded {
             Ok(Ok(loaded)) => loaded,
-            Ok(Err(wrong)) => return self.refuse(wrong, cause),
+            Ok(Err(Diagnostics(wrong))) => return self.refuse(wrong, cause),
             Err(error) => return tracing::error!(%error, "the configuration could not be loaded"),
         };
-        let was_broken = self.broken.take().is_some();
         let Loaded { mut config, source, warnings } = loaded;
         let state = self.live.state();
         let standing = Standing { started: &self.started, running: &state.config, dev: self.ground.dev.is_some() };
@@ -143,7 +142,7 @@ impl Reloader {
         let tries_again = cause == Cause::Signal && !registry.is_whole();
         if !tries_again && changes::is_same(&config, &state.config) && registry.suits(&config).await {
             tell(&held);
-            if cause == Cause::Signal || was_broken || !held.is_empty() {
+            if self.refused.take().is_some() || cause == Cause::Signal || !held.is_empty() {
                 tracing::info!("nothing has changed that takes effect now");
             }
             return;
@@ -152,14 +151,14 @@ impl Reloader {
         tell(&held);
         let profiles = match self.ground.profiles(&config) {
             Ok(profiles) => profiles,
-            Err(error) => return tracing::error!(%error, "nothing is reloaded; what served before serves on"),
+            Err(error) => {
+                tracing::error!("{error}");
+                return self.refuse(Vec::new(), Cause::Signal);
+            }
         };
         let rebuilt = match registry.rebuild(&config).await {
             Ok(rebuilt) => rebuilt,
-            Err(error) => {
-                tell(&error.diagnostics(&source));
-                return tracing::error!("nothing is reloaded; what served before serves on");
-            }
+            Err(error) => return self.refuse(error.diagnostics(&source), cause),
         };
         drop(registry);
         for finding in &rebuilt.findings {
@@ -172,19 +171,20 @@ impl Reloader {
             tell(&[error.diagnostic(&source)]);
             tracing::error!(%plugin, "the new plugin does not start; the one before serves on");
         }
+        self.refused = None;
         let changes = self.swap_registry(rebuilt);
         self.swap_app(self.ground.state(config, profiles, Some(&state)), &state);
         self.aim();
         tracing::info!("reloaded in {}: {changes}", humantime::format_duration(whole_millis(begun)));
     }
 
-    /// The files are broken. Said again only to who asks again.
-    fn refuse(&mut self, wrong: Diagnostics, cause: Cause) {
-        if cause == Cause::Signal || self.broken.as_ref() != Some(&wrong) {
-            tell(&wrong.0);
+    /// What the files say cannot be served. Said again only to who asks again.
+    fn refuse(&mut self, wrong: Vec<Diagnostic>, cause: Cause) {
+        if cause == Cause::Signal || self.refused.as_ref() != Some(&wrong) {
+            tell(&wrong);
             tracing::error!("nothing is reloaded; what served before serves on");
         }
-        self.broken = Some(wrong);
+        self.refused = Some(wrong);
     }
 
     /// The tools of some plugins have changed.

@@ -159,17 +159,24 @@ impl Server {
     }
 }
 
-/// What the development authorization server may grant: scopes with their descriptions, and the resources that tokens
-/// are for. `None` where no endpoint uses it.
-pub(super) fn dev_offer(config: &Config) -> Option<(Vec<(String, String)>, Vec<String>)> {
+/// What the development authorization server may grant.
+pub(super) struct DevOffer {
+    /// With their descriptions.
+    pub(super) scopes: Vec<(String, String)>,
+    /// What tokens are for.
+    pub(super) resources: Vec<String>,
+}
+
+/// What the development authorization server may grant; `None` where no endpoint uses it.
+pub(super) fn dev_offer(config: &Config) -> Option<DevOffer> {
     let served = config.endpoints.iter().filter(|(_, endpoint)| config.provider_kind(endpoint) == ProviderKind::Dev);
     let resources: Vec<String> = served.map(|(name, _)| config.resource(name)).collect();
     let described = |(scope, section): (&Scope, &ScopeSection)| (scope.to_string(), section.description.clone());
-    (!resources.is_empty()).then(|| (config.scopes.iter().map(described).collect(), resources))
+    (!resources.is_empty()).then(|| DevOffer { scopes: config.scopes.iter().map(described).collect(), resources })
 }
 
 pub(super) fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthError> {
-    let Some((scopes, resources)) = dev_offer(config) else { return Ok(None) };
+    let Some(DevOffer { scopes, resources }) = dev_offer(config) else { return Ok(None) };
     let section = &config.auth.dev;
     let settings = DevAuthSettings {
         issuer: dev_issuer(config),

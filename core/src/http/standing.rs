@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     app::{Mounted, State},
     document::Documents,
-    server::{StartError, dev_auth, dev_issuer, dev_offer, profiles},
+    server::{DevOffer, StartError, dev_auth, dev_issuer, dev_offer, profiles},
 };
 use crate::{
     config::Config,
@@ -52,7 +52,7 @@ impl Ground {
     pub(super) fn state(&self, config: Config, profiles: Profiles, before: Option<&State>) -> State {
         let offer = dev_offer(&config);
         let dev = self.dev.clone().filter(|_| offer.is_some());
-        if let (Some(dev), Some((scopes, resources))) = (&dev, offer) {
+        if let (Some(dev), Some(DevOffer { scopes, resources })) = (&dev, offer) {
             dev.offer(scopes, resources);
         }
         let public_url = config.public_url();

@@ -1,0 +1,85 @@
+//! What an edit does not change, and that this is said.
+
+use crate::house::{CONFIG, House, REFUSED, RELOADED, UNCHANGED};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_configuration_is_told_with_its_position_and_the_one_before_serves_on() {
+    let cases = [
+        ("no TOML", "builtin = \"echo\"", "builtin = = \"echo\"", "config.toml:18:11: "),
+        ("an unknown key", "builtin = \"echo\"", "bultin = \"echo\"", "did you mean \"builtin\"?"),
+        ("no rule", "echo = { scopes = [\"notes:read\"] }", "", "has no rule"),
+        ("an unset reference", "${ISSUER}", "${NOBODY}", "NOBODY"),
+    ];
+    let mut house = House::open().await;
+    let reader = house.token("notes:read");
+    for (name, from, to, words) in cases {
+        let log = house.until(REFUSED, async |house: &mut House| house.edit(from, to)).await;
+        assert!(log.contains(words), "{name}: {log}");
+        assert_eq!(house.call(&reader, "echo").await, 200, "{name}");
+        let log = house.until(UNCHANGED, async |house: &mut House| house.write(CONFIG)).await;
+        assert!(!log.contains(RELOADED), "{name}: {log}");
+    }
+    house.reload(r#"echo = { scopes = ["notes:read"]"#, r#"echo = { scopes = ["notes:write"]"#).await;
+    assert_eq!(house.call(&reader, "echo").await, 403, "after all of them a good one takes effect");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_whose_new_settings_are_wrong_serves_as_before_under_the_new_rules() {
+    let mut house = House::open().await;
+    let edited = CONFIG
+        .replace("[plugins.echo.tools]", "settings = { x = 1 }\n[plugins.echo.tools]")
+        .replace("echo = { scopes = [\"notes:read\"]", "echo = { scopes = [\"notes:write\"]");
+    let log = house.until(RELOADED, async |house: &mut House| house.write(&edited)).await;
+    assert!(log.contains("config.toml:19:18: ") && log.contains("kept as before \"echo\""), "{log}");
+    assert_eq!(house.call(&house.token("notes:read"), "echo").await, 403);
+    assert_eq!(house.call(&house.token("notes:write"), "echo").await, 200);
+    let (status, ready) = house.ready().await;
+    let echo = &ready["plugins"]["echo"];
+    assert_eq!((status, echo["state"].as_str()), (200, Some("degraded")), "{ready}");
+    assert!(echo["detail"].as_str().is_some_and(|detail| detail.ends_with("; the one before serves on")), "{ready}");
+    house.until(RELOADED, async |house: &mut House| house.write(CONFIG)).await;
+    assert_eq!(house.ready().await.1["plugins"]["echo"]["state"], "ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_change_live_is_told_with_its_position_and_the_rest_takes_effect() {
+    let mut house = House::open().await;
+    let edited = CONFIG
+        .replace(
+            "listen = \"127.0.0.1:0\"",
+            "listen = \"127.0.0.1:1\"\nmax_connections = 7\nstate_dir = \"elsewhere\"\nmax_body = \"1 MiB\"\nallowed_origins = [\"https://app.example\"]",
+        )
+        .replace("echo = { scopes = [\"notes:read\"]", "echo = { scopes = [\"notes:write\"]")
+        + "\n[log]\nlevel = \"debug\"\n[audit]\narguments = true\n";
+    let log = house.until(RELOADED, async |house: &mut House| house.write(&edited)).await;
+    for key in [
+        "server.listen",
+        "server.max_connections",
+        "server.state_dir",
+        "server.max_body",
+        "log.level",
+        "audit.arguments",
+    ] {
+        let line =
+            log.lines().find(|line| line.contains(&format!(" {key}: "))).unwrap_or_else(|| panic!("{key}: {log}"));
+        assert!(line.contains("config.toml:") && line.contains("it takes effect at the next start"), "{line}");
+    }
+    assert_eq!(log.matches("next start").count(), 6, "{log}");
+    assert_eq!(house.call(&house.token("notes:read"), "echo").await, 403, "where it listened before");
+    let from_page = house.get("/api/tools").header("origin", "https://app.example").send().await.expect("an answer");
+    assert_eq!(from_page.status(), 200, "an origin that the edit allowed");
+    let log = house.until(UNCHANGED, async |house: &mut House| house.server.signal("HUP").await).await;
+    assert_eq!(log.matches("next start").count(), 6, "told as long as it is so: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_made_under_a_rate_count_on_after_an_edit() {
+    let mut house =
+        House::with(&CONFIG.replace("[\"notes:read\"] }", "[\"notes:read\"], rate = \"1/h\" }"), |launch| launch).await;
+    let reader = house.token("notes:read");
+    assert_eq!(house.call(&reader, "echo").await, 200);
+    house.reload("rate = \"1/h\"", "rate = \"1/h\", timeout = \"5s\"").await;
+    assert_eq!(house.call(&reader, "echo").await, 429);
+    house.reload("rate = \"1/h\"", "rate = \"2/h\"").await;
+    assert_eq!(house.call(&reader, "echo").await, 200, "another rate counts anew");
+}

@@ -1,0 +1,11 @@
+//! A server that follows its files: what an edit changes while clients are connected, and what it does not. Against the
+//! real binary.
+//!
+//! Each test has a server of its own; none needs the internet.
+
+mod edits;
+mod house;
+mod kept;
+mod load;
+mod plugins;
+mod triggers;
