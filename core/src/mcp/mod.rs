@@ -263,3 +263,6 @@ async fn worded(response: Response<Body>, stopping: bool) -> Response<Body> {
     }
     worded
 }
+
+#[cfg(test)]
+mod tests;
