@@ -37,6 +37,8 @@
 
 mod context;
 mod error;
+#[doc(hidden)]
+pub mod export;
 mod plugin;
 mod provider;
 mod tool;
