@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     diagnostic::{Diagnostic, suggestion},
-    shape::{Format, Kind, Shape},
+    shape::{Format, Kind, Required, Shape},
     source::{Source, presentable, quoted_key},
     units::{Duration, Rate, Scope, Size},
 };
@@ -92,7 +92,7 @@ impl Checker<'_> {
         &mut self,
         members: &mut Map<String, Value>,
         keys: &[(String, Shape)],
-        required: &[String],
+        required: &Required,
         path: &mut Vec<String>,
     ) {
         members.retain(|key, member| {
@@ -107,22 +107,38 @@ impl Checker<'_> {
             }
             path.pop();
         }
-        for key in required.iter().filter(|key| !members.contains_key(*key)) {
-            let shape = keys.iter().find(|(known, _)| known == key).map(|(_, shape)| shape);
+        for key in required.all.iter().filter(|key| !members.contains_key(*key)) {
             path.push(key.clone());
-            let help = match shape.map(|shape| (&shape.kind, &shape.example)) {
-                Some((Kind::Choice(choices), _)) => {
-                    format!(
-                        "add {key} = \"{}\" (one of: {})",
-                        choices.first().map_or("", String::as_str),
-                        choices.join(", ")
-                    )
-                }
-                Some((_, Some(example))) => format!("add a line such as {key} = {example}"),
-                _ => format!("add a line {key} = …"),
-            };
+            let help = format!("add a line such as {}", line(key, keys));
             self.findings.push(self.source.error(&refs(path), None, "this key is missing", help));
             path.pop();
+        }
+        self.alternatives(members, keys, &required.one, path);
+    }
+
+    /// Exactly one of some keys.
+    fn alternatives(
+        &mut self,
+        members: &Map<String, Value>,
+        keys: &[(String, Shape)],
+        one: &[String],
+        path: &mut Vec<String>,
+    ) {
+        let mut given = one.iter().filter(|key| members.contains_key(*key));
+        match (given.next(), given.next()) {
+            (None, _) if !one.is_empty() => {
+                let message = format!("one of the keys {} is missing", one.join(" and "));
+                let lines: Vec<String> = one.iter().map(|key| line(key, keys)).collect();
+                let help = format!("add a line such as {}", lines.join(", or "));
+                self.findings.push(self.source.error(&refs(path), None, message, help));
+            }
+            (Some(first), Some(second)) => {
+                path.push(second.clone());
+                let message = format!("the keys {first} and {second} exclude each other");
+                self.findings.push(self.source.error(&refs(path), None, message, "keep the one that is meant"));
+                path.pop();
+            }
+            _ => {}
         }
     }
 
@@ -264,6 +280,19 @@ fn text_help(value: &Value, format: Format, shape: &Shape) -> String {
         (Value::Number(number), Format::Duration) => format!("write it with its unit: \"{number}s\""),
         (Value::Number(number), Format::Size) => format!("write it with its unit: \"{number} B\""),
         _ => shape.example.as_ref().map_or("write text in quotes".into(), |example| format!("write {example}")),
+    }
+}
+
+/// A line to add for a key.
+fn line(key: &str, keys: &[(String, Shape)]) -> String {
+    let shape = keys.iter().find(|(known, _)| known == key).map(|(_, shape)| shape);
+    match shape.map(|shape| (&shape.kind, &shape.example)) {
+        Some((Kind::Choice(choices), _)) => {
+            let first = choices.first().map_or("", String::as_str);
+            format!("{key} = \"{first}\" (one of: {})", choices.join(", "))
+        }
+        Some((_, Some(example))) => format!("{key} = {example}"),
+        _ => format!("{key} = …"),
     }
 }
 

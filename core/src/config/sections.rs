@@ -322,6 +322,7 @@ pub struct EndpointAuth {
 /// One plugin, of the kind that its one key of `builtin` and `library` says.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["builtin"] }, { "required": ["library"] }]))]
 pub struct Plugin {
     /// A plugin that is compiled in.
     #[serde(default)]
@@ -360,7 +361,7 @@ pub enum PluginKind<'a> {
 }
 
 impl Plugin {
-    /// The kind. `None` only where the rules have not been applied yet: they refuse a section with none or several.
+    /// The kind. A configuration that was loaded has one for each: a section with none or several is refused.
     pub fn kind(&self) -> Option<PluginKind<'_>> {
         match (self.builtin, &self.library) {
             (Some(builtin), None) => Some(PluginKind::Builtin(builtin)),

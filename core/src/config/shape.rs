@@ -27,9 +27,17 @@ pub(super) enum Kind {
     Integer { minimum: i64 },
     Flag,
     List(Box<Shape>),
-    Table { keys: Vec<(String, Shape)>, required: Vec<String> },
+    Table { keys: Vec<(String, Shape)>, required: Required },
     Map { entry: Box<Shape>, scopes: bool },
     Anything,
+}
+
+/// The keys that a section cannot do without.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Required {
+    pub(super) all: Vec<String>,
+    /// Exactly one of these, where there are any.
+    pub(super) one: Vec<String>,
 }
 
 /// What a text must be.
@@ -52,6 +60,18 @@ pub(super) static ROOT: LazyLock<Shape> = LazyLock::new(|| {
     Shape::read(&schema, &definitions)
 });
 
+impl Required {
+    /// Whether any section will do.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.all.is_empty() && self.one.is_empty()
+    }
+
+    /// Whether a section that gives these keys has what it needs.
+    pub(super) fn is_met(&self, gives: impl Fn(&str) -> bool) -> bool {
+        self.all.iter().all(|key| gives(key)) && (self.one.is_empty() || self.one.iter().any(|key| gives(key)))
+    }
+}
+
 impl Shape {
     fn read(schema: &Value, definitions: &Map<String, Value>) -> Self {
         let example = example(schema);
@@ -66,7 +86,9 @@ impl Shape {
             let shape = given.map_or(Self::anything(), |option| Self::read(option, definitions));
             return Self { optional: true, example: example.or(shape.example), ..shape };
         }
-        if let Some(options) = schema.get("oneOf").and_then(Value::as_array) {
+        if let Some(options) = schema.get("oneOf").and_then(Value::as_array)
+            && options.iter().any(|option| option.get("const").is_some())
+        {
             let choices = options.iter().filter_map(|option| option.get("const")?.as_str());
             return Self::choice(choices, example);
         }
@@ -130,8 +152,9 @@ impl Shape {
     fn object(schema: &Value, definitions: &Map<String, Value>) -> Kind {
         if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
             let keys = properties.iter().map(|(key, value)| (key.clone(), Self::read(value, definitions))).collect();
-            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-            return Kind::Table { keys, required: required.filter_map(Value::as_str).map(str::to_owned).collect() };
+            let alternatives = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+            let required = Required { all: required(schema), one: alternatives.flat_map(required).collect() };
+            return Kind::Table { keys, required };
         }
         if let Some(patterns) = schema.get("patternProperties").and_then(Value::as_object) {
             let entry = patterns.values().next().map_or(Self::anything(), |value| Self::read(value, definitions));
@@ -149,6 +172,12 @@ impl Shape {
     fn anything() -> Self {
         Self { kind: Kind::Anything, optional: false, example: None }
     }
+}
+
+/// The keys under `required`.
+fn required(schema: &Value) -> Vec<String> {
+    let keys = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    keys.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn format(schema: &Value) -> Format {

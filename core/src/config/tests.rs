@@ -3,6 +3,7 @@
 mod broken;
 mod fresh;
 mod loading;
+mod plugins;
 mod providers;
 mod random;
 

@@ -9,7 +9,7 @@ use super::{
     check::flag,
     diagnostic::{Diagnostic, Severity, nearest},
     environment::Environment,
-    shape::{Format, Kind, Shape},
+    shape::{Format, Kind, Required, Shape},
     source::{Source, owned, value_to_json},
 };
 
@@ -30,7 +30,7 @@ struct Setting<'a> {
     path: Vec<String>,
     shape: &'a Shape,
     /// How deep in `path` a map's entry lies that only variables give, and the keys that such an entry needs.
-    creates: Option<(usize, &'a [String])>,
+    creates: Option<(usize, &'a Required)>,
 }
 
 /// Read all `TOOLGATE_…` variables over the values of the file.
@@ -57,7 +57,7 @@ pub(super) fn read(root: &Shape, file: &Value, environment: &Environment, source
     for setting in &settings {
         let shown = environment.shown(setting.name);
         if let Some((depth, required)) = setting.creates
-            && !required.iter().all(|key| settings.iter().any(|other| gives(other, &setting.path[..depth], key)))
+            && !required.is_met(|key| settings.iter().any(|other| gives(other, &setting.path[..depth], key)))
         {
             let entry = setting.path.get(depth - 1).map_or("", String::as_str);
             let section = setting.path.first().map_or("", String::as_str);
@@ -99,7 +99,7 @@ fn unknown(source: &Source, shown: &str, near: Option<String>) -> Diagnostic {
 struct Found<'a> {
     path: Vec<String>,
     shape: &'a Shape,
-    creates: Option<(usize, &'a [String])>,
+    creates: Option<(usize, &'a Required)>,
 }
 
 /// Why a variable's name means no key.
@@ -131,7 +131,7 @@ fn find<'a>(root: &'a Shape, file: Option<&Value>, segments: &[&str]) -> Result<
             Kind::Map { entry, scopes } => match (present, &entry.kind) {
                 (Some(key), _) => Some((key.to_owned(), &**entry)),
                 (None, _) if *scopes => None,
-                (None, Kind::Table { required, .. }) if !required.is_empty() => {
+                (None, Kind::Table { required, .. }) if !required.is_nothing() => {
                     found.creates = Some((depth + 1, required));
                     Some((lowercase.replace('_', "-"), &**entry))
                 }

@@ -1,8 +1,11 @@
-//! Calling a tool: the arguments checked, the time bounded, a panic contained.
+//! Calling a tool: the arguments checked, the plugin's bounds kept, a panic contained.
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,7 +17,10 @@ use toolgate_plugin::{
     CallContext, Caller, JsonObject, Outcome, Progress, ToolCall, ToolError, ToolResult, TraceContext,
 };
 
-use super::registry::Registry;
+use super::{
+    limits::{Limiter, watched},
+    registry::Registry,
+};
 use crate::policy::{Ending, Permit};
 
 /// What surrounds a call besides its permit.
@@ -55,17 +61,6 @@ pub fn misfit(path: &str, message: &str) -> String {
     }
 }
 
-impl CallEnd {
-    fn ending(&self) -> Ending {
-        match self {
-            Self::Result(result) if result.is_error => Ending::Error,
-            Self::Result(_) => Ending::Ok,
-            Self::InvalidArguments { .. } => Ending::InvalidArguments,
-            Self::UnknownTool => Ending::Error,
-        }
-    }
-}
-
 /// How much a plugin keeps of its time for its own answer; past it the host answers in its place.
 const GRACE: Duration = Duration::from_millis(250);
 
@@ -96,11 +91,12 @@ impl Registry {
         cx.deadline = Instant::now().checked_add(rule.timeout.saturating_sub(GRACE.min(rule.timeout / 10)));
         cx.trace = around.trace;
         let call = ToolCall { name: rule.tool.to_string(), arguments };
+        let limiter = &*offered.limiter;
+        let begun = AtomicBool::new(false);
         let work = AssertUnwindSafe(async {
-            match offered.limiter.enter().await {
-                Ok(_place) => offered.provider.call(call, cx).await,
-                Err(busy) => Ok(Outcome::Complete(busy)),
-            }
+            let _place = limiter.enter().await?;
+            begun.store(true, Ordering::Relaxed);
+            Ok(watched(offered.provider.call(call, cx)).await)
         })
         .catch_unwind();
         let answer = tokio::select! {
@@ -111,26 +107,27 @@ impl Registry {
             }
             answer = tokio::time::timeout(rule.timeout, work) => answer,
         };
-        let end = match answer {
-            Ok(Ok(answer)) => ended(answer),
+        let (end, ending) = match answer {
+            Ok(Ok(Ok((answer, replaced)))) => ended(answer, replaced, limiter),
+            Ok(Ok(Err(busy))) => (CallEnd::Result(busy), Ending::Busy),
             Ok(Err(_panic)) => {
                 tracing::error!(plugin = %rule.plugin, tool = %rule.tool, request_id = %around.request_id, "the plugin panicked");
-                permit.finish(Ending::Panic);
                 let text = format!(
                     "the tool \"{}\" failed inside; this is a fault of its plugin, not of the arguments",
                     rule.name
                 );
-                return CallEnd::Result(ToolResult::error(text));
+                (CallEnd::Result(ToolResult::error(text)), Ending::Panic)
             }
-            Err(_elapsed) => {
-                permit.finish(Ending::Timeout);
+            Err(_elapsed) if begun.load(Ordering::Relaxed) => {
+                limiter.timed_out();
                 let span = humantime::format_duration(rule.timeout);
                 let text =
                     format!("the tool \"{}\" gave no answer within {span}; try again later or ask for less", rule.name);
-                return CallEnd::Result(ToolResult::error(text));
+                (CallEnd::Result(ToolResult::error(text)), Ending::Timeout)
             }
+            Err(_elapsed) => (CallEnd::Result(limiter.waited(rule.timeout)), Ending::Busy),
         };
-        permit.finish(end.ending());
+        permit.finish(ending);
         end
     }
 }
@@ -177,12 +174,23 @@ fn caller(permit: &Permit) -> Caller {
     Caller::new(Arc::clone(&id.subject), id.client_id.clone(), Arc::clone(principal.scopes()))
 }
 
-fn ended(answer: Result<Outcome, ToolError>) -> CallEnd {
-    match answer {
-        Ok(Outcome::Complete(result)) => CallEnd::Result(result),
-        Ok(_) => CallEnd::Result(ToolResult::error("the tool answered in a way that this server does not know")),
-        Err(ToolError::InvalidArguments { path, message }) => CallEnd::InvalidArguments { path, message },
-        Err(ToolError::UnknownTool(_)) => CallEnd::UnknownTool,
-        Err(error) => CallEnd::Result(error.into_result()),
+/// What a plugin answered, and how the trail names it; `replaced` is a result that stands for one that was too large.
+fn ended(answer: Result<Outcome, ToolError>, replaced: bool, limiter: &Limiter) -> (CallEnd, Ending) {
+    let result = match answer {
+        Ok(Outcome::Complete(result)) => result,
+        Ok(_) => ToolResult::error("the tool answered in a way that this server does not know"),
+        Err(ToolError::InvalidArguments { path, message }) => {
+            return (CallEnd::InvalidArguments { path, message }, Ending::InvalidArguments);
+        }
+        Err(ToolError::UnknownTool(_)) => return (CallEnd::UnknownTool, Ending::Error),
+        Err(error) => error.into_result(),
+    };
+    if replaced {
+        return (CallEnd::Result(result), Ending::TooLarge);
+    }
+    match limiter.checked(&result) {
+        Some(instead) => (CallEnd::Result(instead), Ending::TooLarge),
+        None if result.is_error => (CallEnd::Result(result), Ending::Error),
+        None => (CallEnd::Result(result), Ending::Ok),
     }
 }

@@ -22,7 +22,7 @@ struct Unruly {
     abandoned: CancellationToken,
 }
 
-const TOOLS: [&str; 4] = ["answers", "panics", "hangs", "refuses"];
+const TOOLS: [&str; 7] = ["answers", "panics", "hangs", "refuses", "hurries", "floods", "floods_programs"];
 
 #[async_trait]
 impl ToolProvider for Unruly {
@@ -37,6 +37,10 @@ impl ToolProvider for Unruly {
         match call.name.as_str() {
             "answers" => Ok(Outcome::Complete(ToolResult::text("here"))),
             "panics" => panic!("on purpose"),
+            "floods" => Ok(Outcome::Complete(ToolResult::text("x".repeat(1024)))),
+            "floods_programs" => {
+                Ok(Outcome::Complete(ToolResult::text("").with_structured(json!({ "x": vec![0; 1024] }))))
+            }
             "hangs" => {
                 let abandoned = self.abandoned.clone();
                 // Work of the plugin's own, which outlives the call's future.
@@ -64,7 +68,8 @@ impl Bench {
             r#"
             [plugins.unruly]
             builtin = "echo"
-            limits = { timeout = "50ms" }
+            limits = { timeout = "50ms", concurrency = 1, queue = 1, result = "1 KiB" }
+            tools.hurries = { scopes = [], timeout = "10ms" }
             tools."*" = { scopes = [] }
             [endpoints.e]
             path = "/e"
@@ -101,11 +106,17 @@ impl Bench {
         self.registry.call(self.permit(tool).await, arguments, around).await
     }
 
-    fn outcome(self) -> String {
+    /// How calls ended, in the trail's words and order.
+    fn outcomes(self) -> Vec<String> {
         self.audit.close(Duration::from_secs(5));
         let text = std::fs::read_to_string(&self.trail).unwrap();
-        let record: Value = serde_json::from_str(text.trim()).unwrap();
-        record["outcome"].as_str().unwrap_or_default().to_owned()
+        let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.map(|record| record["outcome"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// How its one call ended.
+    fn outcome(self) -> String {
+        self.outcomes().join(" ")
     }
 }
 
@@ -133,6 +144,18 @@ async fn every_way_to_end_is_an_answer_and_a_record() {
             "the tool \"hangs\" gave no answer within 50ms; try again later or ask for less",
             "timeout",
         ),
+        (
+            "floods",
+            json!({ "n": 1 }),
+            "the result has more than the 1.0 KiB that are allowed; ask for less",
+            "too_large",
+        ),
+        (
+            "floods_programs",
+            json!({ "n": 1 }),
+            "the result has more than the 1.0 KiB that are allowed; ask for less",
+            "too_large",
+        ),
     ];
     for (tool, arguments, expected, outcome) in cases {
         let bench = Bench::new().await;
@@ -140,6 +163,24 @@ async fn every_way_to_end_is_an_answer_and_a_record() {
         assert_eq!(text(&end), expected, "{tool}");
         assert_eq!(bench.outcome(), outcome, "{tool}");
     }
+}
+
+#[tokio::test]
+async fn calls_beyond_the_bounds_are_told_which_one_they_met() {
+    let bench = Bench::new().await;
+    let never = CancellationToken::new();
+    let call = |tool| bench.call(tool, json!({ "n": 1 }), &never);
+    let ends = tokio::join!(call("hangs"), call("hurries"), call("answers"));
+    assert_eq!(text(&ends.0), "the tool \"hangs\" gave no answer within 50ms; try again later or ask for less");
+    assert_eq!(
+        text(&ends.1),
+        "the plugin \"unruly\" is busy: this call waited 10ms for its turn; try again in a moment"
+    );
+    assert_eq!(
+        text(&ends.2),
+        "the plugin \"unruly\" is busy: it has as many calls running (1) and waiting (1) as it takes; try again in a moment"
+    );
+    assert_eq!(bench.outcomes(), ["busy", "busy", "timeout"]);
 }
 
 #[tokio::test]

@@ -126,6 +126,10 @@ pub enum Ending {
     InvalidArguments,
     /// The plugin took longer than it may.
     Timeout,
+    /// The plugin had too many calls running and waiting.
+    Busy,
+    /// The result was larger than it may be.
+    TooLarge,
     /// The caller went away.
     Cancelled,
     /// The plugin panicked.
@@ -142,6 +146,8 @@ impl Ending {
             Self::Error => "error",
             Self::InvalidArguments => "invalid_arguments",
             Self::Timeout => "timeout",
+            Self::Busy => "busy",
+            Self::TooLarge => "too_large",
             Self::Cancelled => "cancelled",
             Self::Panic => "panic",
             Self::Rejected => "rejected",

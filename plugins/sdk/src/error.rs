@@ -89,3 +89,17 @@ impl ToolError {
         }
     }
 }
+
+/// So that `?` works on what fails with a message.
+impl From<String> for ToolError {
+    fn from(message: String) -> Self {
+        Self::failed(message)
+    }
+}
+
+/// So that `?` works on what fails with a message.
+impl From<&str> for ToolError {
+    fn from(message: &str) -> Self {
+        Self::failed(message)
+    }
+}

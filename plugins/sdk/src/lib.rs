@@ -1,44 +1,63 @@
 //! What a Toolgate plugin is written with.
 //!
-//! A plugin is a [`ToolProvider`]: it lists its tools and answers calls. Most plugins never implement the
-//! trait by hand; they build a [`ToolSet`] from plain async functions whose argument structs derive
-//! [`schemars::JsonSchema`]:
-//!
 //! ```
-//! use toolgate_plugin::{CallContext, Json, ToolError, ToolSet};
+//! use toolgate_plugin::{Plugin, arguments, settings, tools};
 //!
-//! #[derive(serde::Deserialize, schemars::JsonSchema)]
-//! struct Add {
-//!     /// First summand.
-//!     a: i64,
-//!     /// Second summand.
-//!     b: i64,
+//! /// Greets people; its settings are all that it holds.
+//! #[settings]
+//! #[derive(Plugin)]
+//! pub struct Hello {
+//!     /// What a greeting begins with; "Hello" if left out.
+//!     greeting: Option<String>,
 //! }
 //!
-//! #[derive(serde::Serialize, schemars::JsonSchema)]
-//! struct Sum {
-//!     sum: i64,
+//! #[arguments]
+//! struct Greet {
+//!     /// Whom to greet.
+//!     name: String,
 //! }
 //!
-//! let tools = ToolSet::new(()).tool(
-//!     "add",
-//!     "Add two integers",
-//!     |_state, args: Add, _cx: CallContext| async move {
-//!         let sum = args.a.checked_add(args.b).ok_or_else(|| ToolError::failed("the sum overflows"))?;
-//!         Ok(Json(Sum { sum }))
-//!     },
-//! );
-//! # let _ = tools;
+//! #[tools]
+//! impl Hello {
+//!     /// Greet somebody by name.
+//!     #[tool(read_only)]
+//!     async fn greet(&self, args: Greet) -> String {
+//!         let greeting = self.greeting.as_deref().unwrap_or("Hello");
+//!         format!("{greeting}, {}!", args.name)
+//!     }
+//! }
 //! ```
+//!
+//! With `toolgate_plugin::export_plugin!(Hello);` at its end and `crate-type = ["cdylib"]` in its `Cargo.toml`, which
+//! names no other dependency than this crate, that is a whole plugin: a library that `config.toml` names. Doc
+//! comments become the descriptions that models read, argument structs the input schemas, return types the output
+//! schemas.
+//!
+//! # Further
+//!
+//! - [`#[tools]`](macro@tools): what else a tool says of itself, and how it learns who calls, reports progress and
+//!   notices that nobody waits any more ([`CallContext`]);
+//! - [`Reply`]: what a tool may return; [`#[output]`](macro@output) makes a struct a value for programs, a
+//!   [`ToolError`] is a failure that a model can act on;
+//! - [`Plugin`]: a start that does more than to read settings, such as opening a connection;
+//! - `testing` (feature `testing`): the plugin called from its own tests, without a server;
+//! - [`ToolProvider`] and [`ToolSet`]: what stands beneath, for tools that are known only when the plugin runs.
 //!
 //! The types here are MCP's JSON shapes (specification 2026-07-28, `server/tools`), kept apart from any
-//! protocol library so that a plugin does not break when that library changes. This crate does no I/O and
-//! knows nothing of the server.
+//! protocol library so that a plugin does not break when that library changes. Outside of the code that
+//! `export_plugin!` adds, this crate does no I/O, and nothing in it knows the server.
 
+#[doc(hidden)]
+#[path = "macros.rs"]
+pub mod __macros;
 mod context;
 mod error;
+#[doc(hidden)]
+pub mod export;
 mod plugin;
 mod provider;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tool;
 mod typed;
 
@@ -53,3 +72,4 @@ pub use async_trait::async_trait;
 pub use schemars;
 pub use serde;
 pub use serde_json;
+pub use toolgate_macros::{Plugin, arguments, output, settings, tools};

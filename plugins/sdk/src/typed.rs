@@ -60,7 +60,13 @@ pub fn fallible_schema(mut success: JsonObject, mut details: JsonObject) -> Json
     success
 }
 
-/// What a typed tool may return.
+/// What a typed tool may return: text, a value for programs ([`Json`], [`Described`], or a struct with
+/// [`#[output]`](macro@crate::output)), a whole [`ToolResult`], or a `Result` of one of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reply of a tool",
+    label = "no reply of a tool",
+    note = "return `String`, `ToolResult`, a struct with `#[output]`, `Json<T>`, `Described<T>`, or a `Result` of one of these whose error turns into a `ToolError`"
+)]
 pub trait Reply: Send {
     /// The schema of `structuredContent`, if there is one.
     fn output_schema() -> Option<JsonObject> {
@@ -80,6 +86,16 @@ impl Reply for ToolResult {
 impl Reply for String {
     fn into_result(self) -> Result<ToolResult, ToolError> {
         Ok(ToolResult::text(self))
+    }
+}
+
+impl<R: Reply, E: Into<ToolError> + Send> Reply for Result<R, E> {
+    fn output_schema() -> Option<JsonObject> {
+        R::output_schema()
+    }
+
+    fn into_result(self) -> Result<ToolResult, ToolError> {
+        self.map_err(Into::into)?.into_result()
     }
 }
 
@@ -183,9 +199,9 @@ impl<S: Send + Sync + 'static> ToolSet<S> {
             ..Tool::new(spec.name, spec.description, schema_of::<A>())
         };
         let handler: Handler<S> = Box::new(move |state, arguments, cx| {
-            let args = match serde_json::from_value::<A>(Value::Object(arguments)) {
+            let args = match crate::__macros::arguments::<A>(arguments) {
                 Ok(args) => args,
-                Err(error) => return Box::pin(std::future::ready(Err(ToolError::invalid("", error.to_string())))),
+                Err(error) => return Box::pin(std::future::ready(Err(error))),
             };
             let answer = handler(state, args, cx);
             Box::pin(async move { answer.await?.into_result() })

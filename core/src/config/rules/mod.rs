@@ -50,6 +50,11 @@ impl<'a> Review<'a> {
         path.iter().try_fold(self.values, |value, key| value.get(*key))?.as_str()
     }
 
+    /// Whether the file or a variable gives a value, rather than a default.
+    fn is_given(&self, path: &[&str]) -> bool {
+        path.iter().try_fold(self.values, |value, key| value.get(*key)).is_some()
+    }
+
     /// Whether a value came through a reference, so that nothing of it may be shown.
     fn is_referenced(&self, path: &[&str]) -> bool {
         self.source.reference(&owned(path)).is_some()

@@ -1,7 +1,12 @@
-//! `[plugins]`: names, and rules for tools that say who may call them.
+//! `[plugins]`: names, bounds that let something through, and rules for tools that say who may call them.
+
+use std::path::Path;
 
 use super::{Review, is_plain_name};
-use crate::config::sections::{Plugin, ToolRule};
+use crate::config::{
+    sections::{Isolation, Limits, Plugin, PluginKind, ToolRule},
+    units::Size,
+};
 
 /// The rule for the rest.
 const REST: &str = "*";
@@ -17,8 +22,8 @@ pub(super) fn check(review: &mut Review<'_>) {
             );
         }
         if plugin.enabled {
-            check_kind(review, name, plugin);
-            review.not_zero(&["plugins", name, "limits", "timeout"], plugin.limits.timeout);
+            check_limits(review, name, &plugin.limits);
+            unread_keys(review, name, plugin);
             for (tool, rule) in &plugin.tools {
                 check_rule(review, name, plugin, tool, rule);
             }
@@ -34,16 +39,52 @@ pub(super) fn check(review: &mut Review<'_>) {
     }
 }
 
-/// Exactly one key says what kind of plugin it is.
-fn check_kind(review: &mut Review<'_>, name: &str, plugin: &Plugin) {
-    match (plugin.builtin, &plugin.library) {
-        (None, None) => {
-            let help = "write builtin = \"…\" for a compiled-in one, or library = \"path/to/lib….so\"";
-            review.error(&["plugins", name], "nothing says what kind of plugin this is", help);
+/// The least memory with which a worker starts, and can still say what it lacks.
+const LEAST_MEMORY: Size = Size::mebibytes(16);
+
+fn check_limits(review: &mut Review<'_>, name: &str, limits: &Limits) {
+    review.not_zero(&["plugins", name, "limits", "timeout"], limits.timeout);
+    review.not_zero(&["plugins", name, "limits", "cpu"], limits.cpu);
+    if limits.result.0 == 0 {
+        let help = "write a size such as \"4 MiB\"";
+        wrong_size(review, &["plugins", name, "limits", "result"], "lets no result through", help);
+    }
+    if limits.memory < LEAST_MEMORY {
+        let help = "write \"16 MiB\" or more";
+        wrong_size(review, &["plugins", name, "limits", "memory"], "is too little for a worker", help);
+    }
+    for (key, paths) in [("read", &limits.read), ("write", &limits.write)] {
+        for (index, _) in paths.iter().enumerate().filter(|(_, path)| **path == Path::new("")) {
+            let help = "write a file's or a folder's path, such as \"data\"";
+            review.wrong(&["plugins", name, "limits", key, &index.to_string()], "", "is no path", help);
         }
-        (Some(_), Some(_)) => {
-            let help = "keep the one of builtin and library that is meant";
-            review.error(&["plugins", name, "library"], "this plugin is compiled in and a library at once", help);
+    }
+}
+
+/// A size as it is written.
+fn wrong_size(review: &mut Review<'_>, path: &[&str], problem: &str, help: &str) {
+    let found = review.text(path).unwrap_or_default();
+    review.wrong(path, found, problem, help);
+}
+
+/// Keys that only a worker obeys.
+const WORKERS: [&str; 8] = ["memory", "cpu", "files", "network", "exec", "read", "write", "restarts"];
+
+/// What is written for a worker where there is none does nothing, and somebody counts on it.
+fn unread_keys(review: &mut Review<'_>, name: &str, plugin: &Plugin) {
+    let limits = WORKERS.map(|key| vec!["plugins", name, "limits", key]);
+    match (plugin.kind(), plugin.isolation) {
+        (Some(PluginKind::Builtin(_)), _) => {
+            let own = ["isolation", "required"].map(|key| vec!["plugins", name, key]);
+            for path in own.iter().chain(&limits).filter(|path| review.is_given(path)).collect::<Vec<_>>() {
+                review.warn(path, "this key is not read for a plugin that is compiled in", "take it away");
+            }
+        }
+        (Some(PluginKind::Library(_)), Isolation::None) => {
+            for path in limits.iter().filter(|path| review.is_given(path)).collect::<Vec<_>>() {
+                let help = "take it away, or write isolation = \"process\"";
+                review.warn(path, "this key is not read with isolation \"none\": only a worker obeys it", help);
+            }
         }
         _ => {}
     }

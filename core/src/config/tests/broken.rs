@@ -110,11 +110,11 @@ const ROWS: &[Row] = &[
         r#"error: config.toml:12:10: plugins.echo.tools.echo.scope: unknown key "scope"; did you mean "scopes"?"#,
     ]),
     row("setting of the plugin beside its settings", &[("builtin = \"echo\"", "builtin = \"echo\"\napi_key = \"tvly-secret\"")], &[], &[
-        r#"error: config.toml:11:1: plugins.echo.api_key: unknown key "api_key"; known here: builtin, enabled, settings, tools, limits; the plugin's own settings go below [plugins.echo.settings]"#,
+        r#"error: config.toml:11:1: plugins.echo.api_key: unknown key "api_key"; known here: builtin, library, isolation, required, enabled, settings, tools, limits; the plugin's own settings go below [plugins.echo.settings]"#,
     ]),
     row("missing keys", &[("path = \"/notes/mcp\"\n", ""), ("builtin = \"echo\"\n", "")], &[], &[
         r#"error: config.toml:6:1: endpoints.notes.path: this key is missing; add a line such as path = "/web-search/mcp""#,
-        r#"error: config.toml:8:1: plugins.echo.builtin: this key is missing; add builtin = "tavily" (one of: tavily, echo)"#,
+        r#"error: config.toml:8:1: plugins.echo: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
     ]),
     row("misspelled key in a section that is not used", &[("[server]", "[auth.scalekit]\nenviroment_url = \"${UNSET}\"\n[server]")], &[], &[
         r#"error: config.toml:2:1: auth.scalekit.enviroment_url: unknown key "enviroment_url"; did you mean "environment_url"?"#,
@@ -122,9 +122,9 @@ const ROWS: &[Row] = &[
     row("misspelled tool's rule key", &[("{ scopes =", "{ enabeld = true, scopes =")], &[], &[
         r#"error: config.toml:12:10: plugins.echo.tools.echo.enabeld: unknown key "enabeld"; did you mean "enabled"?"#,
     ]),
-    row("key of a later kind of plugin", &[("builtin = \"echo\"", "library = \"libecho.so\"")], &[], &[
-        r#"error: config.toml:9:1: plugins.echo.builtin: this key is missing; add builtin = "tavily" (one of: tavily, echo)"#,
-        r#"error: config.toml:10:1: plugins.echo.library: unknown key "library"; known here: builtin, enabled, settings, tools, limits; the plugin's own settings go below [plugins.echo.settings]"#,
+    row("key of a later kind of plugin", &[("builtin = \"echo\"", "wasm = \"echo.wasm\"")], &[], &[
+        r#"error: config.toml:9:1: plugins.echo: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
+        r#"error: config.toml:10:1: plugins.echo.wasm: unknown key "wasm"; known here: builtin, library, isolation, required, enabled, settings, tools, limits; the plugin's own settings go below [plugins.echo.settings]"#,
     ]),
     // Types.
     row("date for text", &[("[server]", "[audit]\nsink = 1979-05-27\n[server]")], &[], &[

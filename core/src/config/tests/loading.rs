@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Folder, default_text};
-use crate::config::{Config, Environment, Loaded, ProviderConfig, ProviderKind, Secret, load};
+use crate::config::{Config, Environment, Loaded, PluginKind, ProviderConfig, ProviderKind, Secret, load};
 
 fn loaded(config: &str, environment: &Environment) -> Loaded {
     Folder::with(config).load(environment).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
@@ -324,13 +324,21 @@ fn dev_in_public_is_possible_when_it_is_meant() {
 #[test]
 fn relative_paths_start_at_the_configuration() {
     let folder = Folder::with(&default_text());
-    let config =
-        folder.load(&Environment::from([("TOOLGATE_AUDIT__SINK", "log/audit.jsonl")])).expect("it loads").config;
+    let environment = [
+        ("TOOLGATE_AUDIT__SINK", "log/audit.jsonl"),
+        ("TOOLGATE_PLUGINS__HELLO__LIBRARY", "target/libhello.so"),
+        ("TOOLGATE_PLUGINS__HELLO__LIMITS", "{ read = [\"data\", \"/etc/hosts\"], write = [\"out\"] }"),
+    ];
+    let config = folder.load(&environment.into_iter().collect()).expect("it loads").config;
     let base = folder.path();
     let base = base.parent().expect("a folder");
     assert_eq!(config.server.state_dir, base.join("state"));
     assert_eq!(config.audit.sink, base.join("log/audit.jsonl").to_string_lossy());
     assert_eq!(with(&[]).audit.sink, "stderr");
+    let hello = &config.plugins["hello"];
+    assert_eq!(hello.kind(), Some(PluginKind::Library(&base.join("target/libhello.so"))));
+    assert_eq!(hello.limits.read, [base.join("data"), "/etc/hosts".into()]);
+    assert_eq!(hello.limits.write, [base.join("out")]);
 }
 
 #[test]

@@ -5,7 +5,13 @@
 
 #![allow(dead_code, reason = "being built")]
 
+mod border;
+mod failure;
+mod image;
 mod link;
+mod manifest;
+
+pub use manifest::Manifest;
 
 use std::{path::Path, sync::Arc};
 

@@ -1,0 +1,100 @@
+//! Why a library cannot be used, in words for the operator.
+//!
+//! Owns every message about a file, its version and its manifest, and what to do about each. Knows nothing of how
+//! they are found out.
+
+use toolgate_abi::VERSION;
+
+use super::image::Format;
+
+/// A library cannot be opened as a plugin.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error("there is no file \"{0}\"")]
+    Missing(String),
+    #[error("\"{0}\" is a folder")]
+    Folder(String),
+    #[error("\"{path}\" cannot be read: {why}")]
+    Unreadable { path: String, why: String },
+    #[error("\"{0}\" is an empty file")]
+    Empty(String),
+    #[error("\"{path}\" ends after {found} bytes, where its own header speaks of {expected}")]
+    Truncated { path: String, found: u64, expected: u64 },
+    #[error("\"{path}\" is {what}, not a library")]
+    NotALibrary { path: String, what: &'static str },
+    #[error("\"{path}\" is a library for {found}, and this server runs on {}", std::env::consts::OS)]
+    OtherSystem { path: String, found: Format },
+    #[error("\"{path}\" is built for {found}, and this server runs on {}", std::env::consts::ARCH)]
+    OtherArchitecture { path: String, found: String },
+    #[error("\"{path}\" cannot be linked: {why}")]
+    Unlinkable { path: String, why: String },
+    #[error("\"{path}\" is not a Toolgate plugin: it exports no `{symbol}`")]
+    NotAPlugin { path: String, symbol: &'static str },
+    #[error("\"{path}\" speaks plugin ABI {found}, this server {VERSION}")]
+    OlderAbi { path: String, found: u32 },
+    #[error("\"{path}\" speaks plugin ABI {found}, this server {VERSION}")]
+    NewerAbi { path: String, found: u32 },
+    #[error("the manifest of \"{path}\" is broken: {why}")]
+    Manifest { path: String, why: String },
+    #[error("\"{path}\" cannot be copied to \"{to}\": {why}")]
+    Copy { path: String, to: String, why: String },
+    #[error("\"{0}\" does not hold still: it changed each time that it was copied")]
+    Restless(String),
+    #[error("{0} libraries have been loaded into this process, which cannot let go of one")]
+    TooMany(usize),
+}
+
+impl OpenError {
+    /// What to do about it.
+    pub(super) fn help(&self) -> String {
+        match self {
+            Self::Missing(_) => {
+                "build the plugin, or correct the path; a relative one starts at the configuration file's folder".into()
+            }
+            Self::Folder(_) => "name the library in it".into(),
+            Self::Unreadable { .. } => "let the server's user read it".into(),
+            Self::Empty(_) | Self::Truncated { .. } => "build or copy it again".into(),
+            Self::NotALibrary { .. } => {
+                "name the shared library; a Rust plugin sets crate-type = [\"cdylib\"], a C one is linked with -shared"
+                    .into()
+            }
+            Self::OtherSystem { .. } | Self::OtherArchitecture { .. } => format!("build it for {}", target()),
+            Self::Unlinkable { .. } => {
+                "install what is missing, or link it into the plugin; `ldd` lists what a library wants".into()
+            }
+            Self::NotAPlugin { .. } => "export it with `export_plugin!`, or as schemas/toolgate_plugin.h says".into(),
+            Self::OlderAbi { .. } => "rebuild it with the current kit".into(),
+            Self::NewerAbi { .. } => "update the server, or rebuild the plugin with the kit of this server".into(),
+            Self::Manifest { .. } => "report it to the plugin's author".into(),
+            Self::Copy { .. } => "let the server's user write there; the folder is server.state_dir".into(),
+            Self::Restless(_) => "wait until its build is done".into(),
+            Self::TooMany(_) => "restart the server, or set isolation = \"process\"".into(),
+        }
+    }
+}
+
+/// The server's own target, as a compiler names it.
+fn target() -> String {
+    let arch = std::env::consts::ARCH;
+    match std::env::consts::OS {
+        "linux" if cfg!(target_env = "musl") => format!("{arch}-unknown-linux-musl"),
+        "linux" => format!("{arch}-unknown-linux-gnu"),
+        "macos" => format!("{arch}-apple-darwin"),
+        "windows" => format!("{arch}-pc-windows-msvc"),
+        os => format!("{arch} on {os}"),
+    }
+}
+
+/// A plugin did not start.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CreateError {
+    /// It said no; `path` is the setting that it is about, in dotted form.
+    #[error("{message}")]
+    Refused { message: String, path: Option<String> },
+    /// It said no without a word.
+    #[error("the plugin refused to start and did not say why")]
+    Silent,
+    /// It said yes and gave nothing to call.
+    #[error("the plugin started without {0}")]
+    Unusable(&'static str),
+}
