@@ -34,7 +34,7 @@ Example:
 In the configuration of a desktop client:
   {\"mcpServers\": {\"hello\": {\"command\": \"toolgate\", \"args\": [\"plugin\", \"run\", \"/path/to/libhello.so\"]}}}
 
-A library that is built again is picked up when the client starts the command again.";
+A library that is built again is picked up while it is served.";
 
 pub(super) async fn run(config: &Path, options: Options) -> ExitCode {
     match options.command {

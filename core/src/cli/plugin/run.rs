@@ -4,9 +4,10 @@
 //! through the same policy, limits and isolation; what goes to standard output is the protocol's alone.
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf, absolute},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use clap::ValueEnum;
@@ -18,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::super::print;
 use crate::{
     config::{Builtin, Config, Diagnostic},
-    host::{BuildError, Current, Registry},
+    host::{BuildError, Current, Rebuilt, Registry, Retired},
     mcp,
     policy::Principal,
     telemetry::{audit::Audit, log},
@@ -26,6 +27,9 @@ use crate::{
 
 /// The one endpoint there is; nobody sees its name but the audit trail.
 const ENDPOINT: &str = "stdio";
+
+/// How often to look whether the library was built again.
+const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -90,21 +94,94 @@ pub(super) async fn run(options: Options) -> ExitCode {
         }
     };
     let stop = CancellationToken::new();
+    let live = Live { config: &config, current: &registry, retiring: TaskTracker::new(), at_once: stop.child_token() };
     let serving = mcp::serve_stdio(ENDPOINT, registry.clone(), Principal::local(), audit.clone(), stop.clone());
     let mut serving = std::pin::pin!(serving);
     let served = tokio::select! {
         served = &mut serving => served,
+        never = live.keep_up(&options.file) => match never {},
         () = stopped() => {
             stop.cancel();
             serving.await
         }
     };
+    live.end().await;
     registry.load().shutdown().await;
     let _ = tokio::task::spawn_blocking(move || audit.close(Duration::from_secs(2))).await;
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => print::failure(&error.to_string()),
     }
+}
+
+/// The plugin as it is now, while it serves.
+struct Live<'a> {
+    config: &'a Config,
+    current: &'a Current,
+    /// Plugins that were replaced and have calls in flight.
+    retiring: TaskTracker,
+    at_once: CancellationToken,
+}
+
+impl Live<'_> {
+    /// Pick up a library that is built again, and tools that change, as the server does. Without end.
+    async fn keep_up(&self, file: &Path) -> Infallible {
+        let mut looks = tokio::time::interval(LOOK);
+        let (mut last, mut tried) = (stamp(file), stamp(file));
+        loop {
+            let registry = self.current.load();
+            let rebuilt = tokio::select! {
+                () = registry.tools_changed() => registry.relist(self.config).await,
+                _ = looks.tick() => {
+                    let now = stamp(file);
+                    // What still changes is still being written.
+                    let settled = now == std::mem::replace(&mut last, now);
+                    if !settled || now.is_none() || now == tried {
+                        continue;
+                    }
+                    tried = now;
+                    if registry.suits(self.config).await {
+                        continue;
+                    }
+                    Some(registry.rebuild(self.config).await)
+                }
+            };
+            drop(registry);
+            match rebuilt {
+                Some(Ok(rebuilt)) => self.swap(file, rebuilt),
+                Some(Err(error)) => {
+                    refused(file, &error);
+                    tracing::error!("nothing is reloaded; what served before serves on");
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn swap(&self, file: &Path, rebuilt: Rebuilt) {
+        for (_, error) in &rebuilt.changes.behind {
+            print::note(Diagnostic::file_error(file, error.message.as_str(), error.help.as_str()));
+            tracing::error!("nothing is reloaded; what served before serves on");
+        }
+        self.current.swap(rebuilt.registry);
+        for plugin in rebuilt.retired {
+            self.retiring.spawn(Retired::end(plugin, self.at_once.clone()));
+        }
+        tracing::info!("reloaded: {}", rebuilt.changes);
+    }
+
+    /// End what was replaced.
+    async fn end(self) {
+        self.at_once.cancel();
+        self.retiring.close();
+        self.retiring.wait().await;
+    }
+}
+
+/// What changes when a file is written.
+fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = file.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// What a client sends, or somebody who tries it in a terminal.
