@@ -2,6 +2,7 @@
 
 mod call;
 mod check;
+mod plugin;
 mod print;
 mod schema;
 mod serve;
@@ -48,6 +49,9 @@ enum Command {
     /// Ask the running development authorization server for an access token.
     #[command(after_help = "Example:\n  toolgate token --scope \"web-search:read\"")]
     Token(token::Options),
+    /// Write, look at and try plugins.
+    #[command(after_help = "Example:\n  toolgate plugin new hello")]
+    Plugin(plugin::Options),
     /// Print a schema.
     #[command(after_help = "Example:\n  toolgate schema config > schemas/config.schema.json")]
     Schema(schema::Options),
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
             Command::Tools(options) => tools::run(&config, options).await,
             Command::Call(options) => call::run(&config, options).await,
             Command::Token(options) => token::run(&config, options).await,
+            Command::Plugin(options) => plugin::run(&config, options).await,
             Command::Schema(options) => schema::run(&config, options).await,
             #[cfg(unix)]
             Command::Worker => worker::run(),

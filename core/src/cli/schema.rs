@@ -20,10 +20,16 @@ enum Of {
     Config,
     /// The HTTP face, as OpenAPI 3.1, with the tools of this configuration.
     Openapi,
+    /// The interface of plugin libraries, as a C header.
+    Plugin,
 }
 
 pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
     let value = match options.of {
+        Of::Plugin => {
+            print::line(toolgate_abi::HEADER.trim_end());
+            return ExitCode::SUCCESS;
+        }
         Of::Config => config::config_schema(),
         Of::Openapi => {
             let loaded = match print::load(path) {
