@@ -229,7 +229,7 @@ impl Worker {
             };
             let death = life.bury(end, self.spec.patience.exit).await;
             if self.dropped.is_cancelled() {
-                return self.finish(&life.voice);
+                return self.finish(life);
             }
             barren = if life.voice.useful() { 0 } else { barren.saturating_add(1) };
             let tools = life.voice.tools();
@@ -338,12 +338,15 @@ impl Worker {
         }
         life.leave(&self.spec).await;
         life.bury(End::Left, self.spec.patience.exit).await;
-        self.finish(&life.voice);
+        self.finish(life);
     }
 
-    fn finish(&self, voice: &Voice) {
-        voice.end(|_| self.closed());
-        self.end();
+    /// Whoever waits for the end finds nothing left of it.
+    fn finish(&self, life: Life) {
+        life.voice.end(|_| self.closed());
+        self.become_(State::Over(self.closed()));
+        drop(life);
+        self.done.cancel();
     }
 
     fn end(&self) {

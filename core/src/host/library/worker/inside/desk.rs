@@ -119,13 +119,14 @@ impl Desk {
             threads: AtomicUsize::new(1),
             most,
         });
-        shift.work();
+        shift.work(true);
         Ok(())
     }
 }
 
 impl Shift {
-    fn work(self: &Arc<Self>) {
+    /// Take turns with the others. `first`: the process ends with this thread, which never leaves.
+    fn work(self: &Arc<Self>, first: bool) {
         loop {
             self.waiting.fetch_add(1, Ordering::SeqCst);
             let frame = lock(&self.reader).frame();
@@ -135,7 +136,7 @@ impl Shift {
                 self.hire();
             }
             self.handle(&frame);
-            if self.waiting.load(Ordering::SeqCst) >= IDLE {
+            if !first && self.waiting.load(Ordering::SeqCst) >= IDLE {
                 self.threads.fetch_sub(1, Ordering::SeqCst);
                 return;
             }
@@ -149,7 +150,7 @@ impl Shift {
             return;
         }
         let shift = Arc::clone(self);
-        let hired = std::thread::Builder::new().name("toolgate-call".into()).spawn(move || shift.work());
+        let hired = std::thread::Builder::new().name("toolgate-call".into()).spawn(move || shift.work(false));
         if let Err(error) = hired {
             // Those that are there go on; calls wait for one of them.
             self.threads.fetch_sub(1, Ordering::SeqCst);

@@ -58,9 +58,20 @@ fn take_socket() -> io::Result<UnixStream> {
     if rustix::net::sockopt::socket_domain(&input)? != rustix::net::AddressFamily::UNIX {
         return Err(io::ErrorKind::InvalidInput.into());
     }
+    close_inherited();
     let socket = fcntl_dupfd_cloexec(&input, 3)?;
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     Ok(socket.into())
+}
+
+/// What whoever started the server left open, for instance, is not for a plugin. Nothing of ours is open yet.
+fn close_inherited() {
+    let Ok(listed) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<i32> = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        // The listing's own is among them, and closed already.
+        let _ = nix::unistd::close(descriptor);
+    }
 }
 
 /// The server is gone, or speaks nonsense: nothing is left to do.
