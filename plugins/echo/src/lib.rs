@@ -1,47 +1,73 @@
 //! The smallest plugin: one tool `echo` with one argument `text`. For trying, for tests, for measuring.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use toolgate_plugin::{Described, ToolAnnotations, ToolProvider, ToolSet, ToolSpec, schemars};
+use toolgate_plugin::{Described, ToolProvider, arguments, output, tools};
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Echo {
+#[arguments]
+struct Text {
     /// The text to give back.
     text: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[output]
 struct Echoed {
     /// The text as it came.
     text: String,
 }
 
+struct Echo;
+
+#[tools]
+impl Echo {
+    /// Give back the text as it came. For trying a connection; reaches nothing.
+    #[tool(title = "Echo", read_only, idempotent, open_world = false)]
+    async fn echo(&self, Text { text }: Text) -> Described<Echoed> {
+        Described { text: text.clone(), value: Echoed { text } }
+    }
+}
+
 /// The echo plugin.
 pub fn provider() -> impl ToolProvider {
-    let spec = ToolSpec {
-        name: "echo".into(),
-        title: Some("Echo".into()),
-        description: "Give back the text as it came. For trying a connection; reaches nothing.".into(),
-        annotations: Some(ToolAnnotations::read_only().idempotent(true).open_world(false)),
-    };
-    ToolSet::new(()).tool_with(spec, |_state, args: Echo, _cx| async move {
-        Ok(Described { text: args.text.clone(), value: Echoed { text: args.text } })
-    })
+    Echo
 }
 
 #[cfg(test)]
 mod tests {
-    use toolgate_plugin::{CallContext, Outcome, ToolCall, ToolProvider, serde_json::json};
+    use toolgate_plugin::{
+        serde_json::{self, json},
+        testing::{Host, test},
+    };
 
-    #[tokio::test]
+    #[test]
     async fn text_comes_back_as_text_and_as_structured_content() {
-        let arguments = json!({ "text": "hi" }).as_object().cloned().unwrap_or_default();
-        let call = ToolCall { name: "echo".into(), arguments };
-        let Ok(Outcome::Complete(result)) = super::provider().call(call, CallContext::for_tests()).await else {
-            panic!("echo failed");
+        let echo = Host::of(super::provider()).await.expect("echo starts");
+        let answer = echo.call("echo", json!({ "text": "hi" })).await;
+        assert_eq!(answer.text(), "hi");
+        assert_eq!(answer.structured(), &json!({ "text": "hi" }));
+    }
+
+    #[test]
+    async fn echo_is_listed_as_a_tool_that_reaches_nothing() {
+        let echo = Host::of(super::provider()).await.expect("echo starts");
+        let schema = |description: &str| {
+            json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": { "text": { "description": description, "type": "string" } },
+                "required": ["text"],
+            })
         };
-        assert_eq!(result.content[0].as_text(), Some("hi"));
-        assert_eq!(result.structured_content, Some(json!({ "text": "hi" })));
+        let mut input = schema("The text to give back.");
+        input["additionalProperties"] = false.into();
+        let expected = json!([{
+            "name": "echo",
+            "title": "Echo",
+            "description": "Give back the text as it came. For trying a connection; reaches nothing.",
+            "inputSchema": input,
+            "outputSchema": schema("The text as it came."),
+            "annotations": {
+                "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false,
+            },
+        }]);
+        assert_eq!(serde_json::to_value(echo.tools().collect::<Vec<_>>()).expect("tools are JSON"), expected);
     }
 }

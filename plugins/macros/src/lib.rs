@@ -8,6 +8,8 @@ use proc_macro::TokenStream;
 mod derived;
 mod options;
 mod test;
+#[cfg(test)]
+mod tests;
 mod tool;
 mod tools;
 
@@ -136,7 +138,8 @@ pub fn plugin(item: TokenStream) -> TokenStream {
 }
 
 /// Makes an `async fn` a test that runs on a runtime of its own, so that a plugin's tests need no other dependency.
+// Here it has another name, because this crate has tests of its own.
 #[proc_macro_attribute]
-pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
+pub fn plugin_test(attribute: TokenStream, item: TokenStream) -> TokenStream {
     test::expand(attribute.into(), item.into()).into()
 }

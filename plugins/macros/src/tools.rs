@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Error, Ident, ImplItem, ImplItemFn, Item, ItemImpl, Meta, Result};
+use syn::{Attribute, Error, Ident, ImplItem, ImplItemFn, Item, ItemImpl, Meta, Result, parse_quote};
 
 use crate::tool::{Tool, Wrong, signature_of};
 
@@ -63,6 +63,8 @@ impl Marked {
             let marks: Vec<Attribute> = function.attrs.extract_if(.., |attribute| is_mark(attribute)).collect();
             let Some(mark) = marks.first() else { continue };
             any = true;
+            // Both are asked for here, whether the function needs them or not.
+            function.attrs.push(parse_quote!(#[allow(clippy::unused_async, clippy::unused_self)]));
             if let Some(second) = marks.get(1) {
                 wrong.add(Error::new_spanned(second, "a function is one thing; drop the second mark"));
             }

@@ -82,7 +82,7 @@ use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-pub use toolgate_macros::test;
+pub use toolgate_macros::plugin_test as test;
 
 use crate::{
     context::{CallContext, Caller, HostHandle, LogLevel, Notice, Progress, ProgressUpdate},
