@@ -14,7 +14,8 @@
  *    leaves `blocking` at true in its manifest and is given threads to block; one that says `"blocking": false` must
  *    return at once and complete later.
  *  - After `release` returns, the released side is not called again, and completes nothing more.
- *  - No exception and no panic may leave a function. In C++, TOOLGATE_NOEXCEPT makes that std::terminate.
+ *  - No exception and no panic may leave a function. In C++ the pointers are `noexcept`: what throws does not compile
+ *    into them; `toolgate_guarded` (at the end) makes an error of what a request throws.
  *
  * Methods the host asks:  tools/list, tools/call, toolgate/health, toolgate/shutdown
  * What the host tells:    notifications/cancelled {"requestId": id}
@@ -103,6 +104,20 @@ TOOLGATE_EXPORT int32_t toolgate_plugin_create(const toolgate_peer *host, toolga
                                                toolgate_complete complete, void *context) TOOLGATE_NOEXCEPT;
 
 #ifdef __cplusplus
+}
+#endif
+
+/* `&toolgate_guarded<f>` is `f` as a `toolgate_peer.request`: what `f` throws is answered with the error -32603. */
+#if defined(__cpp_exceptions) && __cplusplus >= 201703L
+template <void (*f)(void *, uint64_t, toolgate_bytes, toolgate_bytes, toolgate_complete, void *)>
+void toolgate_guarded(void *instance, uint64_t id, toolgate_bytes method, toolgate_bytes params,
+                      toolgate_complete complete, void *context) noexcept {
+    try {
+        f(instance, id, method, params, complete, context);
+    } catch (...) {
+        static const char error[] = "{\"code\": -32603, \"message\": \"the plugin threw an exception\"}";
+        complete(context, id, TOOLGATE_ERROR, {reinterpret_cast<const uint8_t *>(error), sizeof error - 1});
+    }
 }
 #endif
 #endif

@@ -1,0 +1,5 @@
+//! The contract against compilers and against the example that is written to it.
+
+mod compiler;
+mod example;
+mod header;
