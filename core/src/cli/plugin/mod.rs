@@ -2,8 +2,10 @@
 //!
 //! `lines` writes the configuration that both show, `table` puts a JSON Schema into rows.
 
+mod inspect;
 mod lines;
 mod new;
+mod table;
 
 use std::{path::Path, process::ExitCode};
 
@@ -20,10 +22,14 @@ enum Command {
     /// Write a new plugin: a folder that builds, with a test, and the configuration to add.
     #[command(after_help = "Example:\n  toolgate plugin new hello\n  toolgate plugin new hello-c --lang c")]
     New(new::Options),
+    /// Show what a plugin library says of itself: manifest, settings, tools, and the configuration to add.
+    #[command(after_help = "Example:\n  toolgate plugin inspect hello/target/release/libhello.so")]
+    Inspect(inspect::Options),
 }
 
 pub(super) async fn run(config: &Path, options: Options) -> ExitCode {
     match options.command {
         Command::New(options) => new::run(config, &options),
+        Command::Inspect(options) => inspect::run(config, options).await,
     }
 }
