@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::ArcSwap;
 use indexmap::IndexMap;
 use jsonschema::Validator;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use toolgate_plugin::{Health, JsonObject, Tool, ToolProvider};
 
@@ -152,16 +153,35 @@ fn announced(own: &Tool, rule: &ToolPolicy) -> Tool {
 
 /// The registry that serves now.
 #[derive(Clone)]
-pub struct Current(Arc<ArcSwap<Registry>>);
+pub struct Current(Arc<Seat>);
+
+struct Seat {
+    registry: ArcSwap<Registry>,
+    /// How often the registry was swapped.
+    swaps: watch::Sender<u64>,
+}
 
 impl Current {
     /// Serve this one.
     pub fn new(registry: Registry) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(registry)))
+        Self(Arc::new(Seat { registry: ArcSwap::from_pointee(registry), swaps: watch::Sender::new(0) }))
     }
 
     /// The registry of this moment; a call keeps the one that it began with.
     pub fn load(&self) -> Arc<Registry> {
-        self.0.load_full()
+        self.0.registry.load_full()
+    }
+
+    /// Serve this one from now on; the one before is returned. Calls that began in it finish there.
+    pub fn swap(&self, registry: Registry) -> Arc<Registry> {
+        let before = self.0.registry.swap(Arc::new(registry));
+        self.0.swaps.send_modify(|swaps| *swaps += 1);
+        before
+    }
+
+    /// How often the registry was swapped, to be told when it is again. Who has been told finds the new one in
+    /// [`Current::load`].
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.swaps.subscribe()
     }
 }

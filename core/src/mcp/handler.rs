@@ -1,27 +1,38 @@
 //! rmcp's handler: every method of ours that a client can reach, hand-written.
 //!
-//! Trusts nothing but the [`Served`] that the exchange put into the request: who calls, under which permit.
+//! Trusts nothing but the [`Served`] that the connection's [`Door`] gives for a request: who calls, under which permit.
 
-use std::{borrow::Cow, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
+        CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Extensions, Implementation,
         ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion,
-        ServerCapabilities, ServerConfig, Tool,
+        ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
     },
-    service::{NotificationContext, RequestContext},
+    service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use toolgate_plugin::{Progress, ProgressUpdate, ToolResult, TraceContext};
 
-use super::{Served, convert};
+use super::{
+    Served, convert,
+    listing::{Listener, Listings},
+    stdio::Local,
+};
 use crate::{
-    host::{CallEnd, Current, Registry, Surroundings, misfit},
-    policy::{Ending, ToolPolicy},
+    host::{CallEnd, Surroundings, misfit},
+    policy::{Ending, Principal},
 };
 
 /// The protocol revisions that are served, oldest first.
@@ -37,43 +48,77 @@ const PROGRESS_QUEUE: usize = 64;
 /// How long the reports of a call that has ended may still take, before its result.
 const LAST_REPORTS: Duration = Duration::from_millis(500);
 
-/// The tools of one registry in rmcp's types, converted once.
-struct Listing {
-    registry: Arc<Registry>,
-    tools: Vec<(Arc<ToolPolicy>, Tool)>,
-    /// Whether some tool's parameters are mirrored into headers (`x-mcp-header`).
-    mirrored: bool,
+/// How a connection learns who sends a request, and under which permit it calls.
+#[derive(Clone)]
+pub(super) enum Door {
+    /// The exchange has decided, and put its [`Served`] into the request.
+    Exchange,
+    /// All requests are one principal's; each call is decided when it comes.
+    Local(Arc<Local>),
+}
+
+/// What lasts as long as one connection: a session of the revisions up to 2025-11-25, the streams of `stdio`, or the
+/// one request of 2026-07-28 over HTTP.
+struct Connection {
+    /// Tells the client of changes, once it has said that it is initialized; ends with the connection.
+    told: OnceLock<AbortOnDropHandle<()>>,
+    /// Who sent the last request in it, for scopes may grow.
+    principal: OnceLock<Arc<ArcSwap<Principal>>>,
 }
 
 #[derive(Clone)]
 pub(super) struct Handler {
-    endpoint: Arc<str>,
-    registry: Current,
-    listing: Arc<ArcSwapOption<Listing>>,
+    door: Door,
+    listings: Arc<Listings>,
+    /// Fires when listeners should hear their last word.
+    closing: CancellationToken,
+    connection: Arc<Connection>,
 }
 
 impl Handler {
-    pub(super) fn new(endpoint: Arc<str>, registry: Current) -> Self {
-        Self { endpoint, registry, listing: Arc::default() }
+    /// A handler for one connection.
+    pub(super) fn new(door: Door, listings: Arc<Listings>, closing: CancellationToken) -> Self {
+        let connection = Arc::new(Connection { told: OnceLock::new(), principal: OnceLock::new() });
+        Self { door, listings, closing, connection }
     }
 
-    fn listing(&self, registry: &Arc<Registry>) -> Arc<Listing> {
-        if let Some(listing) = self.listing.load_full().filter(|listing| Arc::ptr_eq(&listing.registry, registry)) {
-            return listing;
-        }
-        let all = registry.policy().endpoint(&self.endpoint).into_iter().flat_map(|rules| rules.tools.values());
-        let tools: Vec<_> = all
-            .filter_map(|rule| {
-                let offered = registry.tool(&self.endpoint, &rule.name)?;
-                Some((Arc::clone(rule), convert::tool(&offered.tool)))
-            })
-            .collect();
-        let marks =
-            |tool: &Tool| serde_json::to_string(&tool.input_schema).is_ok_and(|text| text.contains("\"x-mcp-header\""));
-        let mirrored = tools.iter().any(|(_, tool)| marks(tool));
-        let listing = Arc::new(Listing { registry: Arc::clone(registry), tools, mirrored });
-        self.listing.store(Some(Arc::clone(&listing)));
-        listing
+    /// The same for another connection.
+    pub(super) fn for_another(&self) -> Self {
+        Self::new(self.door.clone(), Arc::clone(&self.listings), self.closing.clone())
+    }
+
+    fn served(&self, extensions: &Extensions) -> Result<Arc<Served>, ErrorData> {
+        let served = match &self.door {
+            Door::Exchange => part::<Arc<Served>>(extensions)?,
+            Door::Local(local) => local.served(self.listings.registry()),
+        };
+        self.principal(&served).store(Arc::clone(&served.principal));
+        Ok(served)
+    }
+
+    fn principal(&self, served: &Served) -> &Arc<ArcSwap<Principal>> {
+        self.connection.principal.get_or_init(|| Arc::new(ArcSwap::new(Arc::clone(&served.principal))))
+    }
+
+    /// Tell the client whenever the list that it sees has changed, until the connection ends.
+    fn tell(&self, context: NotificationContext<RoleServer>) -> Result<(), ErrorData> {
+        let served = self.served(&context.extensions)?;
+        let principal = Arc::clone(self.principal(&served));
+        let listener = Listener::new(&self.listings, &served.registry, Arc::clone(&served.principal));
+        let mut watch = listener.watch(&self.listings);
+        let peer = context.peer;
+        self.connection.told.get_or_init(|| {
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                loop {
+                    watch.changed(|| principal.load_full()).await;
+                    if let Err(error) = peer.notify_tool_list_changed().await {
+                        tracing::debug!(%error, "a client could not be told that its tools have changed");
+                        return;
+                    }
+                }
+            }))
+        });
+        Ok(())
     }
 
     async fn call(
@@ -81,7 +126,10 @@ impl Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let served = served(&context)?;
+        let served = self.served(&context.extensions)?;
+        if let Door::Local(local) = &self.door {
+            local.decide(&served, self.listings.endpoint(), &request).await?;
+        }
         let unknown = || {
             let name: String = request.name.chars().take(128).collect();
             ErrorData::invalid_params(format!("unknown tool \"{name}\"; tools/list tells which there are"), None)
@@ -117,13 +165,10 @@ impl Handler {
     }
 }
 
-fn served(context: &RequestContext<RoleServer>) -> Result<Arc<Served>, ErrorData> {
-    context
-        .extensions
-        .get::<http::request::Parts>()
-        .and_then(|head| head.extensions.get::<Arc<Served>>())
-        .map(Arc::clone)
-        .ok_or_else(|| ErrorData::internal_error("the request came past the gate", None))
+/// What the exchange put into a request.
+fn part<T: Clone + Send + Sync + 'static>(extensions: &Extensions) -> Result<T, ErrorData> {
+    let part = extensions.get::<http::request::Parts>().and_then(|head| head.extensions.get::<T>());
+    part.cloned().ok_or_else(|| ErrorData::internal_error("the request came past the gate", None))
 }
 
 fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
@@ -197,7 +242,8 @@ async fn contained<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Resul
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(implementation())
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        ServerConfig::new(capabilities).with_server_info(implementation())
     }
 
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
@@ -213,15 +259,9 @@ impl ServerHandler for Handler {
             return Err(ErrorData::invalid_params("unknown cursor; the list comes in one page", None));
         }
         contained(async {
-            let served = served(&context)?;
-            let visible: Vec<&str> = served
-                .registry
-                .visible(&self.endpoint, Some(&served.principal))
-                .map(|offered| offered.tool.name.as_str())
-                .collect();
-            let listing = self.listing(&served.registry);
-            let tools = listing.tools.iter().filter(|(rule, _)| visible.contains(&&*rule.name));
-            let mut result = ListToolsResult::with_all_items(tools.map(|(_, tool)| tool.clone()).collect());
+            let served = self.served(&context.extensions)?;
+            let seen = self.listings.seen(&served.registry, &served.principal);
+            let mut result = ListToolsResult::with_all_items(seen.tools().cloned().collect());
             if is_stateless(&context) {
                 name_server(result.meta.get_or_insert_default());
             }
@@ -240,11 +280,7 @@ impl ServerHandler for Handler {
 
     /// rmcp asks for a tool's schema to check `Mcp-Param-*` headers against it.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let listing = self.listing(&self.registry.load());
-        if !listing.mirrored {
-            return None;
-        }
-        listing.tools.iter().find(|(rule, _)| *rule.name == *name).map(|(_, tool)| tool.clone())
+        self.listings.of(&self.listings.registry()).mirrored(name)
     }
 
     /// Messages of known methods whose params rmcp could not read arrive here.
@@ -254,8 +290,9 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method.as_str();
-        // The 2026-07-28 revision has neither sessions nor pings.
+        // The 2026-07-28 revision has neither sessions nor pings, and those before it no subscriptions.
         let known = matches!(method, "tools/call" | "tools/list" | "server/discover")
+            || is_stateless(&context) && method == "subscriptions/listen"
             || !is_stateless(&context) && matches!(method, "initialize" | "ping");
         if known {
             let text = format!("the params of {} do not fit", request.method);
@@ -264,5 +301,41 @@ impl ServerHandler for Handler {
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
     }
 
-    async fn on_initialized(&self, _context: NotificationContext<RoleServer>) {}
+    /// The client of a session is told from here on; over HTTP on the stream that it opens with GET. What comes
+    /// before it does is kept for it by the session.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if let Err(error) = self.tell(context) {
+            tracing::error!(error = %error.message, "a client will not be told of changes");
+        }
+    }
+
+    /// Changes of the list of tools; there are no prompts and no resources to listen to.
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = SubscriptionFilter::new();
+        accepted.tools_list_changed = requested.tools_list_changed.filter(|wanted| *wanted);
+        Some(accepted)
+    }
+
+    /// `subscriptions/listen` of 2026-07-28. The client hears the acknowledgement before; the end of this is the
+    /// graceful one, when the server stops. Where the token expires, the stream ends without a word, for the client
+    /// may well come back with a fresh one.
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let listener = match &self.door {
+            Door::Exchange => part(&context.request_context().extensions)?,
+            Door::Local(local) => local.listener(),
+        };
+        let mut watch = listener.watch(&self.listings);
+        let wanted = context.accepted().tools_list_changed == Some(true);
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                () = self.closing.cancelled() => return Ok(()),
+                () = watch.changed(|| Arc::clone(&listener.principal)), if wanted => {}
+            }
+            if let Err(error) = context.sink().notify_tool_list_changed().await {
+                tracing::debug!(%error, "a listener could not be told that its tools have changed");
+                return Ok(());
+            }
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub(super) enum Message<'a> {
     Call { tool: Cow<'a, str>, arguments: Option<&'a RawValue> },
     /// `initialize`, which opens a session in the protocol revisions up to 2025-11-25.
     Initialize,
+    /// `subscriptions/listen`, which opens a stream (2026-07-28).
+    Listen,
     /// Anything else.
     Other,
 }
@@ -107,6 +109,7 @@ pub(super) fn read<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Message<'a
         |text: &str| Refused { id: id.clone(), ..Refused::new(StatusCode::BAD_REQUEST, INVALID_PARAMS, text) };
     match envelope.method.as_deref() {
         Some("initialize") => Ok(Message::Initialize),
+        Some("subscriptions/listen") if id.is_some() => Ok(Message::Listen),
         Some("tools/call") if id.is_some() => {
             let params =
                 envelope.params.ok_or_else(|| invalid_params("tools/call needs params with the tool's name"))?;
@@ -142,6 +145,13 @@ pub(super) fn error(status: StatusCode, code: i32, message: &str, id: Option<Val
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The answer to who has opened as much as may be open.
+pub(super) fn too_many(text: &str) -> Response<Body> {
+    let mut refused = error(StatusCode::TOO_MANY_REQUESTS, INVALID_REQUEST, text, None);
+    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+    refused
 }
 
 /// What the endpoint can be asked.

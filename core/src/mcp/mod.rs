@@ -7,8 +7,11 @@
 
 mod convert;
 mod handler;
+mod listeners;
+mod listing;
 mod message;
 mod sessions;
+mod stdio;
 mod stream;
 
 use std::{
@@ -21,10 +24,13 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+pub use self::stdio::{StdioError, serve as serve_stdio};
 use self::{
-    handler::Handler,
+    handler::{Door, Handler},
+    listeners::Listeners,
+    listing::{Listener, Listings},
     message::Message,
     sessions::{Admission, Sessions},
 };
@@ -34,6 +40,9 @@ use crate::{
     policy::{Ending, EndpointPolicy, Face, Permit, Principal, Refusal, Request},
     telemetry::audit::Audit,
 };
+
+/// How long listeners have to hear that the server stops before their streams are cut.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// The body of an answer.
 pub type Body = BoxBody<Bytes, Infallible>;
@@ -69,9 +78,25 @@ struct Served {
 }
 
 impl Served {
+    fn put_permit(&self, permit: Permit) {
+        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
+    }
+
     fn take_permit(&self) -> Option<Permit> {
         self.permit.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// A token that fires a little after `stop`, as long as the handle lives.
+fn cut_after(stop: CancellationToken) -> (CancellationToken, AbortOnDropHandle<()>) {
+    let cut = CancellationToken::new();
+    let fire = cut.clone();
+    let firing = tokio::spawn(async move {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_WORD).await;
+        fire.cancel();
+    });
+    (cut, AbortOnDropHandle::new(firing))
 }
 
 /// One configured MCP endpoint.
@@ -81,27 +106,37 @@ pub struct Endpoint {
     audit: Audit,
     service:
         StreamableHttpService<Handler, rmcp::transport::streamable_http_server::session::local::LocalSessionManager>,
+    listings: Arc<Listings>,
     sessions: Sessions,
+    listeners: Listeners,
     stop: CancellationToken,
+    _cutting: AbortOnDropHandle<()>,
 }
 
 impl Endpoint {
-    /// An endpoint that serves the tools of `name`. `stop` ends its sessions and streams.
+    /// An endpoint that serves the tools of `name`. `stop` ends its sessions and streams: listeners hear a last word,
+    /// what is left is cut a moment later.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn new(name: &str, server: &config::Server, registry: Current, audit: Audit, stop: CancellationToken) -> Self {
         let name: Arc<str> = name.into();
         let longest_call =
             registry.load().policy().endpoint(&name).map_or(Duration::ZERO, EndpointPolicy::longest_call);
         let sessions = Sessions::new(server, longest_call);
+        let (cut, cutting) = cut_after(stop.clone());
         let settings = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
             .with_json_response(true)
             .with_legacy_session_mode(true)
             .with_max_request_body_bytes(usize::try_from(server.max_body.0).unwrap_or(usize::MAX))
-            .with_cancellation_token(stop.clone());
-        let handler = Handler::new(Arc::clone(&name), registry.clone());
-        let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions.manager(), settings);
-        Self { name, registry, audit, service, sessions, stop }
+            .with_cancellation_token(cut);
+        let listings = Arc::new(Listings::new(Arc::clone(&name), registry.clone()));
+        let handler = Handler::new(Door::Exchange, Arc::clone(&listings), stop.clone());
+        let service = StreamableHttpService::new(move || Ok(handler.for_another()), sessions.manager(), settings);
+        let listeners = Listeners::new(server);
+        Self { name, registry, audit, service, listings, sessions, listeners, stop, _cutting: cutting }
     }
 
     /// Serve one exchange. Dropping the future is the caller's going away.
@@ -116,6 +151,7 @@ impl Endpoint {
         let registry = self.registry.load();
         let mut permit = None;
         let mut admission = None;
+        let mut seat = None;
         if head.method == Method::POST {
             let message = match message::read(&head.headers, &body) {
                 Ok(message) => message,
@@ -143,6 +179,16 @@ impl Endpoint {
                     Admission::Open(place) => admission = Some(place),
                     Admission::Full(refused) => return Answer::Response(refused),
                 },
+                Message::Listen => match self.listeners.admit(principal.id()) {
+                    Some(place) => {
+                        head.extensions.insert(Listener::new(&self.listings, &registry, Arc::clone(&principal)));
+                        seat = Some(place);
+                    }
+                    None => {
+                        let text = "too many subscriptions are open; close one, or try again later";
+                        return Answer::Response(message::too_many(text));
+                    }
+                },
                 Message::Other => {}
             }
         }
@@ -150,7 +196,10 @@ impl Endpoint {
         let session = sessions::id(&head.headers).map(str::to_owned);
         let expires_at = principal.expires_at();
         let served = Arc::new(Served { principal, registry, request_id, permit: Mutex::new(permit) });
-        head.extensions.insert(Arc::clone(&served));
+        // A stream of changes lives long, and must not keep the registry that it began with.
+        if seat.is_none() {
+            head.extensions.insert(Arc::clone(&served));
+        }
         let response = self.service.handle(http::Request::from_parts(head, Full::new(body))).await;
         // A permit that nobody took belongs to a message that the protocol refused. Within a session the answer
         // is a stream, and the handler comes for its permit when that is already under way.
@@ -162,6 +211,10 @@ impl Endpoint {
         if let Some(place) = admission {
             place.settle(response.headers());
         }
+        let response = match seat {
+            Some(seat) => seat.kept_by(response),
+            None => response,
+        };
         let mut response = stream::until(expires_at, worded(response, self.stop.is_cancelled()).await);
         // A refused DELETE leaves the session alive, and its owner's.
         if is_delete
@@ -210,3 +263,6 @@ async fn worded(response: Response<Body>, stopping: bool) -> Response<Body> {
     }
     worded
 }
+
+#[cfg(test)]
+mod tests;

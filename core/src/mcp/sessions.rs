@@ -133,9 +133,7 @@ impl Sessions {
         }
         if full(&table) {
             let text = "too many sessions are open; close one with DELETE, or try again later";
-            let mut refused = message::error(StatusCode::TOO_MANY_REQUESTS, INVALID_REQUEST, text, None);
-            refused.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("30"));
-            return Admission::Full(refused);
+            return Admission::Full(message::too_many(text));
         }
         table.pending.push(principal.clone());
         Admission::Open(Place { table: Arc::clone(&self.table), owner: principal.clone() })

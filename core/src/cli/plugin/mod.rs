@@ -1,10 +1,11 @@
-//! `toolgate plugin`: what an author needs, one file a command: begin (`new`), look (`inspect`).
+//! `toolgate plugin`: what an author needs, one file a command: begin (`new`), look (`inspect`), try (`run`).
 //!
 //! `lines` writes the configuration that both show, `table` puts a JSON Schema into rows.
 
 mod inspect;
 mod lines;
 mod new;
+mod run;
 mod table;
 
 use std::{path::Path, process::ExitCode};
@@ -25,11 +26,24 @@ enum Command {
     /// Show what a plugin library says of itself: manifest, settings, tools, and the configuration to add.
     #[command(after_help = "Example:\n  toolgate plugin inspect hello/target/release/libhello.so")]
     Inspect(inspect::Options),
+    /// Serve one plugin as an MCP server on standard input and output, for a desktop client to start.
+    #[command(after_help = RUN_HELP)]
+    Run(run::Options),
 }
+
+const RUN_HELP: &str = "\
+Example:
+  toolgate plugin run target/release/libhello.so
+
+In the configuration of a desktop client:
+  {\"mcpServers\": {\"hello\": {\"command\": \"toolgate\", \"args\": [\"plugin\", \"run\", \"/path/to/libhello.so\"]}}}
+
+A library that is built again is picked up when the client starts the command again.";
 
 pub(super) async fn run(config: &Path, options: Options) -> ExitCode {
     match options.command {
         Command::New(options) => new::run(config, &options),
         Command::Inspect(options) => inspect::run(config, options).await,
+        Command::Run(options) => run::run(options).await,
     }
 }
