@@ -61,7 +61,36 @@ mod tools;
 /// | `idempotent` | calling again with the same arguments changes nothing more |
 /// | `open_world` | it reaches an open world, such as the web |
 ///
-/// The last four take `= false` too. `#[health]` marks an `async fn(&self) -> Health`, `#[shutdown]` an
+/// The last four take `= false` too.
+///
+/// A call that takes long reports how far it is and ends when nobody waits any more: at the next `.await` its future
+/// is dropped, and `cx.cancelled` fires for what it has spawned.
+///
+/// ```
+/// use toolgate_plugin::{CallContext, ToolError, tools};
+///
+/// struct Files;
+///
+/// #[tools]
+/// impl Files {
+///     /// Count the bytes of all files here.
+///     #[tool(read_only)]
+///     async fn count(&self, cx: CallContext) -> Result<String, ToolError> {
+///         let files: Vec<_> = std::fs::read_dir(".").map_err(ToolError::because)?.collect();
+///         let (mut bytes, total) = (0, files.len() as f64);
+///         for (done, file) in files.into_iter().enumerate() {
+///             if cx.cancelled.is_cancelled() {
+///                 return Err(ToolError::Cancelled);
+///             }
+///             bytes += file.and_then(|file| file.metadata()).map_err(ToolError::because)?.len();
+///             cx.progress.report((done + 1) as f64, Some(total), None);
+///         }
+///         Ok(bytes.to_string())
+///     }
+/// }
+/// ```
+///
+/// `#[health]` marks an `async fn(&self) -> Health`, `#[shutdown]` an
 /// `async fn(&self)`; they answer for the whole plugin.
 #[proc_macro_attribute]
 pub fn tools(attribute: TokenStream, item: TokenStream) -> TokenStream {

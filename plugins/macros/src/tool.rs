@@ -75,9 +75,9 @@ impl Tool {
         let Self { name, description, options, returns, cfgs, .. } = self;
         let (title, annotations) = (options.title(), options.annotations());
         let input = self.parameters.iter().find_map(|parameter| match parameter {
-            Parameter::Arguments(arguments) => {
-                Some(quote_spanned!(arguments.span()=> ::toolgate_plugin::schema_of::<#arguments>()))
-            }
+            Parameter::Arguments(arguments) => Some(
+                quote_spanned!(arguments.span()=> <#arguments as ::toolgate_plugin::__macros::Arguments>::schema()),
+            ),
             Parameter::Context => None,
         });
         let input = input.unwrap_or_else(|| quote!(::toolgate_plugin::__macros::no_arguments()));
@@ -93,15 +93,16 @@ impl Tool {
         let Self { function, name, returns, cfgs, .. } = self;
         let parameters = self.parameters.iter().map(|parameter| match parameter {
             Parameter::Arguments(arguments) => quote_spanned! {arguments.span()=>
-                ::toolgate_plugin::__macros::arguments::<#arguments>(#call.arguments)?
+                <#arguments as ::toolgate_plugin::__macros::Arguments>::read(#call.arguments)?
             },
             Parameter::Context => context.to_token_stream(),
         });
+        let result = quote_spanned!(returns.span()=> <#returns as ::toolgate_plugin::Reply>::into_result);
         quote! {
             #(#cfgs)*
             #name => {
                 let reply: #returns = Self::#function(self, #(#parameters),*).await;
-                ::toolgate_plugin::Reply::into_result(reply).map(::toolgate_plugin::Outcome::Complete)
+                #result(reply).map(::toolgate_plugin::Outcome::Complete)
             }
         }
     }

@@ -1,5 +1,7 @@
 //! How a plugin fails: while starting or listing ([`ProviderError`]), and in a call ([`ToolError`]).
 
+use std::fmt::Display;
+
 use serde_json::Value;
 
 use crate::tool::ToolResult;
@@ -61,6 +63,11 @@ impl ToolError {
     /// The work failed for the reason given.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), details: None }
+    }
+
+    /// The work failed because of another error, which the model will read: `….map_err(ToolError::because)?`.
+    pub fn because(cause: impl Display) -> Self {
+        Self::failed(cause.to_string())
     }
 
     /// The arguments do not fit at a JSON Pointer.

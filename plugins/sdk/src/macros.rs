@@ -1,12 +1,42 @@
 //! What the code written by the attribute macros calls; no part of the public face, and free to change with them.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
     error::ToolError,
     tool::{JsonObject, Tool, ToolAnnotations},
+    typed::schema_of,
 };
+
+/// What a tool may take; a trait of its own so that the compiler names the remedy.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` are no arguments of a tool",
+    label = "no arguments of a tool",
+    note = "mark the struct with `#[arguments]`, or derive `Deserialize` and `JsonSchema` for it"
+)]
+pub trait Arguments: DeserializeOwned + JsonSchema {
+    /// The input schema.
+    fn schema() -> JsonObject;
+
+    /// The arguments as this type.
+    ///
+    /// # Errors
+    /// They do not fit.
+    fn read(arguments: JsonObject) -> Result<Self, ToolError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: DeserializeOwned + JsonSchema> Arguments for A {
+    fn schema() -> JsonObject {
+        schema_of::<A>()
+    }
+
+    fn read(arguments: JsonObject) -> Result<Self, ToolError> {
+        serde_json::from_value(Value::Object(arguments)).map_err(|error| ToolError::invalid("", error.to_string()))
+    }
+}
 
 /// A tool as `#[tool]` describes it.
 pub fn tool(
@@ -41,12 +71,4 @@ pub fn no_arguments() -> JsonObject {
         Value::Object(schema) => schema,
         _ => JsonObject::new(),
     }
-}
-
-/// The arguments as the tool's type.
-///
-/// # Errors
-/// They do not fit.
-pub fn arguments<A: DeserializeOwned>(arguments: JsonObject) -> Result<A, ToolError> {
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| ToolError::invalid("", error.to_string()))
 }

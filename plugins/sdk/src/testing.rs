@@ -71,6 +71,7 @@ use std::{
     any::TypeId,
     collections::HashSet,
     future::Future,
+    hash::{BuildHasher, Hasher, RandomState},
     ops::Deref,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -80,7 +81,7 @@ use std::{
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use toolgate_macros::plugin_test as test;
 
@@ -117,6 +118,8 @@ struct Running {
     provider: Box<dyn ToolProvider>,
     tools: Vec<Offered>,
     heard: Arc<Heard>,
+    /// Removed with the plugin.
+    state_dir: Option<PathBuf>,
 }
 
 /// A tool with its schemas, ready to check.
@@ -135,7 +138,7 @@ struct Heard {
 
 impl Host {
     /// Start a plugin with `[plugins.<name>.settings]` as given; `json!({})` are none. Its state folder is of its
-    /// own, below the system's temporary one, and does not exist yet.
+    /// own, below the system's temporary one; it does not exist yet, and is removed with the last clone.
     ///
     /// # Errors
     /// What would keep the plugin out of a server: settings that do not fit, a start that fails, tools that MCP
@@ -144,8 +147,9 @@ impl Host {
         let settings = read_settings::<P::Settings>(settings)?;
         let heard = Arc::new(Heard::default());
         let ears = Arc::clone(&heard);
-        let host = HostHandle::new("test", state_dir(), move |notice| locked(&ears.notices).push(notice));
-        Self::with(P::start(settings, host).await?, heard).await
+        let state_dir = state_dir();
+        let host = HostHandle::new("test", &state_dir, move |notice| locked(&ears.notices).push(notice));
+        Self::with(P::start(settings, host).await?, heard, Some(state_dir)).await
     }
 
     /// Take a provider that is built already, such as a [`ToolSet`](crate::ToolSet).
@@ -153,10 +157,14 @@ impl Host {
     /// # Errors
     /// Tools that cannot be listed, or that MCP does not allow.
     pub async fn of(provider: impl ToolProvider) -> Result<Self, ProviderError> {
-        Self::with(provider, Arc::default()).await
+        Self::with(provider, Arc::default(), None).await
     }
 
-    async fn with(provider: impl ToolProvider, heard: Arc<Heard>) -> Result<Self, ProviderError> {
+    async fn with(
+        provider: impl ToolProvider,
+        heard: Arc<Heard>,
+        state_dir: Option<PathBuf>,
+    ) -> Result<Self, ProviderError> {
         let mut names = HashSet::new();
         let mut tools = Vec::new();
         for tool in provider.tools().await? {
@@ -165,7 +173,7 @@ impl Host {
             }
             tools.push(Offered::new(tool)?);
         }
-        let plugin = Running { provider: Box::new(provider), tools, heard };
+        let plugin = Running { provider: Box::new(provider), tools, heard, state_dir };
         let caller = Caller::new("test", None, Arc::from([]));
         Ok(Self { plugin: Arc::new(plugin), caller, timeout: Duration::from_secs(60) })
     }
@@ -232,7 +240,7 @@ impl Host {
                 }),
             }
         });
-        Call { answer, cancelled, progress }
+        Call { answer, cancelled: cancelled.drop_guard(), progress }
     }
 
     /// The lines that the plugin wrote to the log, so far.
@@ -291,6 +299,15 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(state_dir) = &self.state_dir {
+            // Most plugins never make it.
+            let _ = std::fs::remove_dir_all(state_dir);
+        }
+    }
+}
+
 impl Offered {
     fn new(tool: Tool) -> Result<Self, ProviderError> {
         let Tool { name, .. } = &tool;
@@ -332,10 +349,10 @@ impl Offered {
     }
 }
 
-/// A call that is under way.
+/// A call that is under way. Dropping it cancels the call.
 pub struct Call {
     answer: JoinHandle<Answer>,
-    cancelled: CancellationToken,
+    cancelled: DropGuard,
     progress: mpsc::UnboundedReceiver<ProgressUpdate>,
 }
 
@@ -345,7 +362,8 @@ impl Call {
     /// # Panics
     /// As [`Host::call`] does.
     pub async fn answer(self) -> Answer {
-        match self.answer.await {
+        let Self { answer, cancelled: _until_answered, .. } = self;
+        match answer.await {
             Ok(answer) => answer,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -359,8 +377,10 @@ impl Call {
     /// # Panics
     /// As [`Host::call`] does.
     pub async fn cancel(self) -> Answer {
-        self.cancelled.cancel();
-        self.answer().await
+        let Self { answer, cancelled, progress } = self;
+        let cancelled = cancelled.disarm();
+        cancelled.cancel();
+        Self { answer, cancelled: cancelled.drop_guard(), progress }.answer().await
     }
 
     /// Wait for the next report of progress; `None` when the call is over and all reports are read.
@@ -441,9 +461,8 @@ fn misfit(schema: &Validator, value: &Value) -> Option<(String, String)> {
 
 /// A folder that no other test uses.
 fn state_dir() -> PathBuf {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    std::env::temp_dir().join(format!("toolgate-test-{}-{next}", std::process::id()))
+    let random = RandomState::new().build_hasher().finish();
+    std::env::temp_dir().join(format!("toolgate-test-{random:016x}"))
 }
 
 /// A panic elsewhere is told there; the list is whole.

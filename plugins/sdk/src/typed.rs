@@ -11,6 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
+    __macros::Arguments,
     context::CallContext,
     error::{ProviderError, ToolError},
     provider::{Outcome, ToolCall, ToolProvider},
@@ -199,7 +200,7 @@ impl<S: Send + Sync + 'static> ToolSet<S> {
             ..Tool::new(spec.name, spec.description, schema_of::<A>())
         };
         let handler: Handler<S> = Box::new(move |state, arguments, cx| {
-            let args = match crate::__macros::arguments::<A>(arguments) {
+            let args = match <A as Arguments>::read(arguments) {
                 Ok(args) => args,
                 Err(error) => return Box::pin(std::future::ready(Err(error))),
             };

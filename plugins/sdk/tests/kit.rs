@@ -44,6 +44,7 @@ impl Plugin for Shop {
             return Err(ProviderError::settings("upstream.url", "the URL is empty; leave it out"));
         }
         host.log(LogLevel::Info, format!("a limit of {}", settings.limit));
+        std::fs::create_dir(host.state_dir()).map_err(|error| ProviderError::Unavailable(error.to_string()))?;
         Ok(Self { host, limit: settings.limit, dropped: Arc::default() })
     }
 }
@@ -96,6 +97,12 @@ impl Shop {
     async fn patience(&self, cx: CallContext) -> Result<String, &'static str> {
         let deadline = cx.deadline.ok_or("no deadline")?;
         Ok(deadline.duration_since(std::time::Instant::now()).as_secs().saturating_add(1).to_string())
+    }
+
+    /// Where its files are.
+    #[tool]
+    async fn folder(&self) -> String {
+        self.host.state_dir().display().to_string()
     }
 
     /// Panics.
@@ -194,6 +201,27 @@ async fn a_cancelled_call_is_dropped_where_it_stands() {
     let answer = call.cancel().await;
     assert_eq!((answer.is_error, answer.text().as_str()), (true, "the call was cancelled"));
     assert_eq!(shop.call("given_up", json!({})).await.text(), "true");
+}
+
+#[test]
+async fn a_call_that_nobody_holds_any_more_is_dropped() {
+    let shop = shop().await;
+    let mut call = shop.begin("wait", json!({}));
+    call.next_progress().await.expect("progress is reported");
+    drop(call);
+    while shop.call("given_up", json!({})).await.text() == "false" {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+async fn the_state_folder_goes_with_the_plugin() {
+    let (first, second) = (shop().await, shop().await);
+    let folder = first.call("folder", json!({})).await.text();
+    assert_ne!(folder, second.call("folder", json!({})).await.text());
+    assert!(std::fs::exists(&folder).expect("the folder can be looked for"), "{folder}");
+    drop(first);
+    assert!(!std::fs::exists(&folder).expect("the folder can be looked for"), "{folder}");
 }
 
 #[test]
