@@ -76,6 +76,11 @@ impl OpenError {
 }
 
 impl OpenError {
+    /// Whether nothing of the library has got into the process.
+    pub(super) fn is_before_linking(&self) -> bool {
+        !matches!(self, Self::NotAPlugin { .. } | Self::OlderAbi { .. } | Self::NewerAbi { .. } | Self::Manifest { .. })
+    }
+
     /// The same about the file that the operator knows, not its copy.
     pub(super) fn about(mut self, library: &Path) -> Self {
         let known = library.display().to_string();

@@ -1,12 +1,10 @@
 //! A plugin inside the server (`isolation = "none"`): requests go straight across the border.
 //!
-//! Owns how often this process may open a library, on which threads a plugin runs, and the end of an instance. A plugin
-//! that says it does not block is called where the caller is: no queue, no other thread.
+//! Owns on which threads a plugin runs, and the end of an instance. A plugin that says it does not block is called where the caller is: no queue, no other thread.
 
 use std::{
-    path::Path,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,76 +15,31 @@ use toolgate_abi::method;
 use toolgate_plugin::Health;
 
 use super::{
-    border::{Instance, Library},
-    copy::Copy,
-    failure::{CreateError, OpenError},
+    border::Instance,
+    failure::CreateError,
     link::{Link, Pending, Reply},
+    shelf::Borrowed,
     table::Table,
 };
-
-/// How many libraries one process opens. None is ever closed, so each further one stays in memory.
-const MOST: usize = 16;
 
 /// How long a plugin may take to answer `toolgate/shutdown`, and then to be released.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-static OPENED: AtomicUsize = AtomicUsize::new(0);
-
-/// Libraries that were opened and not started, since the settings were wrong: the next attempt takes them.
-static UNUSED: Mutex<Vec<(String, Library)>> = Mutex::new(Vec::new());
-
-/// A library of this process, with what it was copied from.
-pub(super) struct Opened {
-    fingerprint: String,
-    library: Library,
+/// An instance with the library that it runs in.
+pub(super) struct Tenant {
+    // Dropped, and so released, before its library goes back to the shelf.
+    instance: Instance,
+    library: Borrowed,
 }
 
-impl Opened {
-    /// Open a private copy of the library at `path`. Blocks.
+impl Tenant {
+    /// Start the plugin of `library`; its answers go to `table`. Blocks.
     ///
     /// # Errors
-    /// Whatever is wrong with the file, or too many libraries.
-    pub(super) fn open(path: &Path, copies: &Path, plugin: &str) -> Result<Self, OpenError> {
-        let copy = Copy::make(path, copies, plugin)?;
-        let fingerprint = copy.fingerprint().to_owned();
-        {
-            let mut unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(index) = unused.iter().position(|(found, _)| *found == fingerprint) {
-                let (fingerprint, library) = unused.swap_remove(index);
-                return Ok(Self { fingerprint, library });
-            }
-        }
-        let room = |opened| if opened < MOST { Some(opened + 1) } else { None };
-        if OPENED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
-            return Err(OpenError::TooMany(MOST));
-        }
-        match Library::open(copy.path()) {
-            Ok(library) => Ok(Self { fingerprint, library }),
-            Err(error) => {
-                // What the linker refused has left nothing behind.
-                if matches!(error, OpenError::Unlinkable { .. }) {
-                    OPENED.fetch_sub(1, Ordering::Relaxed);
-                }
-                Err(error.about(path))
-            }
-        }
-    }
-
-    /// The library.
-    pub(super) fn library(&self) -> &Library {
-        &self.library
-    }
-
-    /// It was not started after all.
-    pub(super) fn put_back(self) {
-        UNUSED.lock().unwrap_or_else(PoisonError::into_inner).push((self.fingerprint, self.library));
-    }
-
-    /// Start the plugin. Blocks.
-    pub(super) fn create(self, params: &[u8], table: &Arc<Table>) -> Result<(Instance, bool), CreateError> {
-        let blocking = self.library.manifest().blocking;
-        let table: Arc<Table> = Arc::clone(table);
-        self.library.create(params, table).map(|instance| (instance, blocking))
+    /// The plugin's refusal.
+    pub(super) fn create(library: Borrowed, params: &[u8], table: Arc<Table>) -> Result<Self, CreateError> {
+        let instance = library.library().create(params, table)?;
+        Ok(Self { instance, library })
     }
 }
 
@@ -95,7 +48,7 @@ pub(super) struct Inside {
     plugin: Arc<str>,
     table: Arc<Table>,
     /// `None` once it is closing.
-    instance: RwLock<Option<Arc<Instance>>>,
+    tenant: RwLock<Option<Arc<Tenant>>>,
     /// `None`: it does not block.
     threads: Option<Arc<Threads>>,
     runtime: Handle,
@@ -110,18 +63,19 @@ struct Threads {
 impl Inside {
     /// The link to an instance; `threads` is how many it may block at a time, if it blocks. Must be called in a
     /// runtime.
-    pub(super) fn new(plugin: &str, instance: Instance, table: Arc<Table>, threads: Option<usize>) -> Self {
+    pub(super) fn new(plugin: &str, tenant: Tenant, table: Arc<Table>, threads: usize) -> Self {
+        let threads = tenant.library.library().manifest().blocking.then_some(threads);
         Self {
             plugin: plugin.into(),
             table,
-            instance: RwLock::new(Some(Arc::new(instance))),
+            tenant: RwLock::new(Some(Arc::new(tenant))),
             threads: threads.map(|most| Arc::new(Threads { busy: AtomicUsize::new(0), most: most.max(1) })),
             runtime: Handle::current(),
         }
     }
 
-    fn instance(&self) -> Option<Arc<Instance>> {
-        self.instance.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn tenant(&self) -> Option<Arc<Tenant>> {
+        self.tenant.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Run `what` where the plugin may block; false if it blocks too many threads already.
@@ -144,22 +98,22 @@ impl Inside {
     }
 
     /// Give an instance back; the last one to do so releases it, where that may block.
-    fn give_back(runtime: &Handle, instance: Arc<Instance>) {
-        if let Some(instance) = Arc::into_inner(instance) {
-            drop(runtime.spawn_blocking(move || instance.release()));
+    fn give_back(runtime: &Handle, tenant: Arc<Tenant>) {
+        if let Some(tenant) = Arc::into_inner(tenant) {
+            drop(runtime.spawn_blocking(move || drop(tenant)));
         }
     }
 
-    fn ask(&self, instance: Arc<Instance>, method: &'static str, params: Vec<u8>) -> Pending {
+    fn ask(&self, tenant: Arc<Tenant>, method: &'static str, params: Vec<u8>) -> Pending {
         let pending = self.table.open();
         let id = pending.id;
         match &self.threads {
             None => {
-                instance.request(id, method, &params);
-                Self::give_back(&self.runtime, instance);
+                tenant.instance.request(id, method, &params);
+                Self::give_back(&self.runtime, tenant);
             }
             Some(threads) => {
-                let asked = self.aside(threads, move || instance.request(id, method, &params));
+                let asked = self.aside(threads, move || tenant.instance.request(id, method, &params));
                 if !asked {
                     let why = format!(
                         "the plugin \"{}\" blocks {} threads with calls that do not end; restart the server, or set isolation = \"process\"",
@@ -181,8 +135,8 @@ impl Inside {
 #[async_trait::async_trait]
 impl Link for Inside {
     fn request(&self, method: &'static str, params: Vec<u8>) -> Pending {
-        match self.instance() {
-            Some(instance) => self.ask(instance, method, params),
+        match self.tenant() {
+            Some(tenant) => self.ask(tenant, method, params),
             None => {
                 let pending = self.table.open();
                 let why = format!("the plugin \"{}\" is being stopped", self.plugin);
@@ -193,34 +147,34 @@ impl Link for Inside {
     }
 
     fn notify(&self, method: &'static str, params: Vec<u8>) {
-        let Some(instance) = self.instance() else { return };
+        let Some(tenant) = self.tenant() else { return };
         match &self.threads {
             None => {
-                instance.notify(method, &params);
-                Self::give_back(&self.runtime, instance);
+                tenant.instance.notify(method, &params);
+                Self::give_back(&self.runtime, tenant);
             }
             // Where all threads are taken, nobody would listen either.
-            Some(threads) => drop(self.aside(threads, move || instance.notify(method, &params))),
+            Some(threads) => drop(self.aside(threads, move || tenant.instance.notify(method, &params))),
         }
     }
 
     fn health(&self) -> Health {
-        match self.instance() {
+        match self.tenant() {
             Some(_) => Health::Ready,
             None => Health::Degraded("it has been stopped".into()),
         }
     }
 
     async fn close(&self) {
-        let Some(instance) = self.instance.write().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let asked = self.ask(Arc::clone(&instance), method::SHUTDOWN, b"{}".to_vec());
+        let Some(tenant) = self.tenant.write().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let asked = self.ask(Arc::clone(&tenant), method::SHUTDOWN, b"{}".to_vec());
         if timeout(PATIENCE, asked.reply).await.is_err() {
             tracing::warn!(plugin = %self.plugin, "the plugin did not finish within {PATIENCE:?}; it is released as it is");
         }
         self.abandon();
         // Threads that are still in it keep it: it is released when the last one comes back.
-        if let Some(instance) = Arc::into_inner(instance) {
-            let released = self.runtime.spawn_blocking(move || instance.release());
+        if let Some(tenant) = Arc::into_inner(tenant) {
+            let released = self.runtime.spawn_blocking(move || drop(tenant));
             if timeout(PATIENCE, released).await.is_err() {
                 tracing::warn!(plugin = %self.plugin, "the plugin does not let go; it is left behind");
             }
@@ -230,10 +184,10 @@ impl Link for Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        let instance = self.instance.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(instance) = instance {
+        let tenant = self.tenant.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tenant) = tenant {
             self.abandon();
-            Self::give_back(&self.runtime, instance);
+            Self::give_back(&self.runtime, tenant);
         }
     }
 }

@@ -18,6 +18,7 @@ mod link;
 mod manifest;
 mod provider;
 mod settings;
+mod shelf;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -34,9 +35,10 @@ pub use manifest::Manifest;
 
 use self::{
     failure::{CreateError, OpenError},
-    inside::Inside,
+    inside::{Inside, Tenant},
     link::Link,
     provider::Provider,
+    shelf::{Borrowed, SHELF},
     table::Table,
     told::Notices,
 };
@@ -73,7 +75,7 @@ pub(super) async fn start(start: Start<'_>) -> Result<Arc<dyn ToolProvider>, Loa
 
 /// A library that is open and has not been started.
 struct Opened {
-    library: inside::Opened,
+    library: Borrowed,
     notices: Arc<Notices>,
 }
 
@@ -81,7 +83,7 @@ impl Opened {
     async fn open(start: &Start<'_>) -> Result<Self, LoadError> {
         let notices = Notices::new(start.host.clone());
         let (plugin, path, copies) = (start.plugin.to_owned(), start.library.to_owned(), start.copies.to_owned());
-        let opening = spawn_blocking(move || inside::Opened::open(&path, &copies, &plugin));
+        let opening = spawn_blocking(move || SHELF.open(&path, &copies, &plugin));
         match timeout(START, opening).await {
             Ok(Ok(Ok(library))) => Ok(Self { library, notices }),
             Ok(Ok(Err(error))) => Err(unopened(start.plugin, &error)),
@@ -96,24 +98,20 @@ impl Opened {
 
     async fn create(self, start: Start<'_>) -> Result<Arc<dyn ToolProvider>, LoadError> {
         let Start { plugin, settings, limits, limiter, host, .. } = start;
-        if let Err(error) = settings::check(plugin, self.manifest(), &settings) {
-            self.library.put_back();
-            return Err(error);
-        }
+        settings::check(plugin, self.manifest(), &settings)?;
         let params = params(&host, &settings);
         let table = Arc::new(Table::new(limiter.largest(), self.notices.listener()));
         let creating = spawn_blocking({
             let table = Arc::clone(&table);
-            move || self.library.create(&params, &table)
+            move || Tenant::create(self.library, &params, table)
         });
-        let (instance, blocking) = match timeout(START, creating).await {
+        let tenant = match timeout(START, creating).await {
             Ok(Ok(Ok(created))) => created,
             Ok(Ok(Err(error))) => return Err(uncreated(plugin, error)),
             Ok(Err(_panic)) => return Err(broken(plugin, "starting it panicked")),
             Err(_elapsed) => return Err(broken(plugin, &format!("starting it took more than {START:?}"))),
         };
-        let threads = blocking.then_some(limits.concurrency);
-        let link: Arc<dyn Link> = Arc::new(Inside::new(plugin, instance, table, threads));
+        let link: Arc<dyn Link> = Arc::new(Inside::new(plugin, tenant, table, limits.concurrency));
         Ok(Arc::new(Provider::new(plugin, link, limiter, self.notices)))
     }
 }
