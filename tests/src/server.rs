@@ -45,17 +45,23 @@ pub fn binary() -> &'static Path {
     BINARY.get_or_init(build).as_deref().expect("the toolgate binary builds; what keeps it from that is said above")
 }
 
-fn build() -> Option<PathBuf> {
+/// Where the artifacts of the profile are that this test is built with, and the profile's name.
+pub(crate) fn profile() -> Option<(PathBuf, String)> {
     let test = std::env::current_exe().ok()?;
     // target/<profile>/deps/<test>, or target/<profile>/<binary>.
-    let profile_folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps"))?;
-    let profile = match profile_folder.file_name()?.to_str()? {
+    let folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps"))?;
+    let name = match folder.file_name()?.to_str()? {
         "debug" => "dev",
-        profile => profile,
+        name => name,
     };
+    Some((folder.to_owned(), name.to_owned()))
+}
+
+fn build() -> Option<PathBuf> {
+    let (profile_folder, profile) = profile()?;
     let built = process::Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["build", "--quiet", "--package", "toolgate", "--bin", "toolgate", "--profile", profile])
+        .args(["build", "--quiet", "--package", "toolgate", "--bin", "toolgate", "--profile", &profile])
         .arg("--target-dir")
         .arg(profile_folder.parent()?)
         .status();

@@ -53,17 +53,18 @@ pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
         Ok(built) => built,
         Err(error) => return print::build_error(&loaded.source, &error),
     };
-    let endpoint = match endpoint(&registry, &options) {
-        Ok(endpoint) => endpoint,
-        Err(text) => return print::failure(&text),
+    print::failures(&loaded.source, &registry);
+    let audit = || Audit::open(&loaded.config.audit).map_err(|error| error.to_string());
+    let code = match endpoint(&registry, &options).and_then(|endpoint| Ok((endpoint, audit()?))) {
+        Ok((endpoint, audit)) => {
+            let code = call(&registry, &audit, &endpoint, &options, arguments).await;
+            let _ = tokio::task::spawn_blocking(move || audit.close(Duration::from_secs(2))).await;
+            code
+        }
+        Err(text) => print::failure(&text),
     };
-    let audit = match Audit::open(&loaded.config.audit) {
-        Ok(audit) => audit,
-        Err(error) => return print::failure(&error.to_string()),
-    };
-    let code = call(&registry, &audit, &endpoint, &options, arguments).await;
+    // However it went: a worker must not outlive the command.
     registry.shutdown().await;
-    let _ = tokio::task::spawn_blocking(move || audit.close(Duration::from_secs(2))).await;
     code
 }
 

@@ -32,6 +32,7 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Err(error) => return print::build_error(&loaded.source, &error),
     };
     print::findings(&loaded.source, &findings);
+    failed |= print::failures(&loaded.source, &registry) > 0;
     let idle = idle(&loaded.config, &loaded.source, &registry);
     registry.shutdown().await;
     if failed {

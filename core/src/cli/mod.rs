@@ -8,6 +8,8 @@ mod schema;
 mod serve;
 mod token;
 mod tools;
+#[cfg(unix)]
+mod worker;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -53,6 +55,10 @@ enum Command {
     /// Print a schema.
     #[command(after_help = "Example:\n  toolgate schema config > schemas/config.schema.json")]
     Schema(schema::Options),
+    /// Run a plugin's library for the server that starts this.
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Run the command line; the exit status is 0, 1 for a finding, 2 for wrong usage.
@@ -65,6 +71,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    // A worker is one library and no server: it confines itself while it has one thread.
+    #[cfg(unix)]
+    if matches!(cli.command, Some(Command::Worker)) {
+        return worker::run();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print::failure(&format!("cannot start: {error}")),
@@ -79,6 +90,8 @@ pub fn main() -> ExitCode {
             Command::Token(options) => token::run(&config, options).await,
             Command::Plugin(options) => plugin::run(&config, options).await,
             Command::Schema(options) => schema::run(&config, options).await,
+            #[cfg(unix)]
+            Command::Worker => worker::run(),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     config::{self, Diagnostic, Diagnostics, Environment, Loaded, Source},
-    host::BuildError,
+    host::{BuildError, Registry},
     http::StartError,
     policy::Finding,
 };
@@ -63,29 +63,19 @@ pub(super) fn diagnostics(found: &[Diagnostic]) {
 
 /// Findings of the policy, at their place in the file.
 pub(super) fn findings(source: &Source, findings: &[Finding]) {
-    for finding in findings {
-        let path: Vec<&str> = finding.path.iter().map(String::as_str).collect();
-        let message = finding.message.as_str();
-        note(if finding.fatal {
-            source.error(&path, None, message, finding.help.as_str())
-        } else {
-            source.warning(&path, None, message, finding.help.as_str())
-        });
-    }
+    findings.iter().for_each(|finding| note(finding.diagnostic(source)));
 }
 
 /// Plugins that do not start and rules that do not fit, at their place in the file.
 pub(super) fn build_error(source: &Source, error: &BuildError) -> ExitCode {
-    match error {
-        BuildError::Rules(found) => findings(source, found),
-        BuildError::Plugins(errors) => {
-            for error in errors {
-                let path: Vec<&str> = error.path.iter().map(String::as_str).collect();
-                note(source.error(&path, None, error.message.as_str(), error.help.as_str()));
-            }
-        }
-    }
+    diagnostics(&error.diagnostics(source));
     ExitCode::from(1)
+}
+
+/// Plugins that do not serve while others do, at their place in the file; how many.
+pub(super) fn failures(source: &Source, registry: &Registry) -> usize {
+    let failed = registry.failures().map(|(_, errors)| errors.iter().for_each(|error| note(error.diagnostic(source))));
+    failed.count()
 }
 
 /// Why the server cannot start, at its place in the file where it has one.

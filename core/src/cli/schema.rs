@@ -37,7 +37,12 @@ pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
                 Err(code) => return code,
             };
             match Registry::build(&loaded.config, TaskTracker::new()).await {
-                Ok((registry, _)) => openapi_document(&loaded.config, &registry),
+                Ok((registry, _)) => {
+                    print::failures(&loaded.source, &registry);
+                    let document = openapi_document(&loaded.config, &registry);
+                    registry.shutdown().await;
+                    document
+                }
                 Err(error) => return print::build_error(&loaded.source, &error),
             }
         }

@@ -16,11 +16,12 @@ pub(super) async fn run(path: &Path) -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return print::failure(&error.to_string()),
     };
-    let server = match Server::start(loaded.config).await {
+    let server = match Server::start(loaded.config, path).await {
         Ok(server) => server,
         Err(error) => return print::start_error(&loaded.source, &error),
     };
     print::findings(&loaded.source, server.findings());
+    print::failures(&loaded.source, &server.registry());
     print::line(banner(&server));
     let stop = async {
         stopped().await;
@@ -81,6 +82,10 @@ fn banner(server: &Server) -> String {
             }
         }
     }
+    for (name, errors) in registry.failures() {
+        let reason = errors.first().map(|error| error.message.as_str()).unwrap_or_default();
+        let _ = writeln!(text, "  failed    plugin \"{name}\": {reason}");
+    }
     let _ = writeln!(text, "  sign-in   {}", common.unwrap_or_default());
     let _ = writeln!(text, "  docs      {url}/docs");
     if let Some((provider, tool, rules)) = first {
@@ -105,6 +110,6 @@ fn sign_in(server: &Server, endpoint: &str) -> String {
         (Some(name), Some(ProviderKind::Dev)) => {
             format!("{name}: for trying, anyone who reaches this port can sign in")
         }
-        (Some(name), _) => name.to_owned(),
+        (Some(name), _) => name,
     }
 }

@@ -25,6 +25,13 @@ pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
         Err(error) => return print::build_error(&loaded.source, &error),
     };
     print::findings(&loaded.source, &findings);
+    print::failures(&loaded.source, &registry);
+    table(&registry, &options);
+    registry.shutdown().await;
+    ExitCode::SUCCESS
+}
+
+fn table(registry: &Registry, options: &Options) {
     let rules = || {
         registry.endpoints().filter_map(|name| registry.policy().endpoint(name)).flat_map(|rules| rules.tools.values())
     };
@@ -33,7 +40,7 @@ pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
             .map(|tool| json!({ "tool": tool.name, "plugin": tool.plugin, "endpoint": tool.endpoint, "scopes": tool.requirement.scopes() }))
             .collect();
         print::line(serde_json::Value::Array(rows));
-        return ExitCode::SUCCESS;
+        return;
     }
     let mut rows = vec![["TOOL", "PLUGIN", "ENDPOINT", "SCOPES"].map(str::to_owned)];
     rows.extend(rules().map(|tool| {
@@ -46,5 +53,4 @@ pub(super) async fn run(path: &Path, options: Options) -> ExitCode {
     for [tool, plugin, endpoint, scopes] in &rows {
         print::line(format_args!("{tool:0$}  {plugin:1$}  {endpoint:2$}  {scopes}", widths[0], widths[1], widths[2]));
     }
-    ExitCode::SUCCESS
 }

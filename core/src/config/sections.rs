@@ -16,7 +16,7 @@ use url::Url;
 use super::units::{Duration, Rate, Scope, Secret, Size};
 
 /// The whole of `config.toml`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where and how the server listens.
@@ -36,7 +36,7 @@ pub struct Config {
 }
 
 /// Where and how the server listens.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Address and port. Port 0 picks a free one.
@@ -90,7 +90,7 @@ impl Default for Server {
 }
 
 /// Who vouches for callers.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
     /// The authorization server: `dev` (embedded, for trying), `scalekit`, `oauth` (any other) or `none`.
@@ -130,7 +130,7 @@ impl fmt::Display for ProviderKind {
 }
 
 /// Settings of the embedded development authorization server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DevAuthSection {
     /// Let `dev` or `none` serve a `public_url` that is not loopback: anyone who reaches it can sign in.
@@ -240,7 +240,7 @@ pub struct IntrospectionSection {
 }
 
 /// What a scope means.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScopeSection {
     /// What it lets a caller do, for the consent page.
@@ -250,7 +250,7 @@ pub struct ScopeSection {
 }
 
 /// One MCP endpoint.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// Its path, such as `/web-search/mcp`.
@@ -288,7 +288,7 @@ pub enum OnMissingScope {
 }
 
 /// An authorization server for one endpoint: what is not given here comes from `[auth.*]`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointAuth {
     /// The kind of authorization server.
@@ -320,7 +320,7 @@ pub struct EndpointAuth {
 }
 
 /// One plugin, of the kind that its one key of `builtin` and `library` says.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{ "required": ["builtin"] }, { "required": ["library"] }]))]
 pub struct Plugin {
@@ -409,7 +409,7 @@ impl fmt::Debug for Settings {
 }
 
 /// Who may call a tool.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ToolRule {
     /// Scopes that a caller's token must carry, all of them; `[]` means any valid token.
@@ -476,7 +476,7 @@ impl Default for Limits {
 }
 
 /// The audit log.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
     /// Where records go: `stderr`, or a file's path.
@@ -510,7 +510,7 @@ pub enum OnFull {
 }
 
 /// The server's own log.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug`, `trace`, or directives as in `RUST_LOG`, which wins.

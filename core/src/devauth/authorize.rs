@@ -257,7 +257,8 @@ impl DevAuth {
             ledger.clients.get(&pending.client_id).and_then(|client| client.metadata.client_name.as_deref());
         // What a person unticked stays so when the form is shown again.
         let ticked = |scope: &str| sent.is_none_or(|(form, _)| form.all("scope").any(|sent| sent == scope));
-        let scopes = self.settings.scopes.iter().filter(|(scope, _)| pending.scopes.contains(scope));
+        let offer = self.offered();
+        let scopes = offer.scopes.iter().filter(|(scope, _)| pending.scopes.contains(scope));
         let scopes = scopes.map(|(scope, description)| page::Choice { scope, description, ticked: ticked(scope) });
         page::consent(page::Consent {
             action: format!("{}/consent", self.settings.issuer),

@@ -36,6 +36,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use arc_swap::ArcSwap;
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::{Value, json};
 
@@ -99,6 +100,7 @@ const TOLERATED_SCOPES: [&str; 5] = ["openid", "profile", "email", "address", "o
 /// The development authorization server.
 pub struct DevAuth {
     settings: Settings,
+    offer: ArcSwap<Offer>,
     /// Scheme, host and port of the issuer, as browsers write them in `Origin`.
     origin: String,
     /// The issuer's path, "" at the root.
@@ -109,6 +111,12 @@ pub struct DevAuth {
     state_dir: Option<StateDir>,
     /// Seconds by which this server's clock runs ahead; only tests set it.
     ahead: AtomicU64,
+}
+
+/// What may be granted now; begins as the [`Settings`] say.
+struct Offer {
+    scopes: Vec<(String, String)>,
+    resources: Vec<String>,
 }
 
 impl fmt::Debug for DevAuth {
@@ -136,6 +144,10 @@ impl DevAuth {
         Ok(Arc::new(Self {
             origin: issuer.origin().ascii_serialization(),
             base_path: issuer.path().trim_end_matches('/').to_owned(),
+            offer: ArcSwap::from_pointee(Offer {
+                scopes: settings.scopes.clone(),
+                resources: settings.resources.clone(),
+            }),
             settings,
             key,
             ledger: Mutex::new(ledger),
@@ -143,6 +155,15 @@ impl DevAuth {
             state_dir,
             ahead: AtomicU64::new(0),
         }))
+    }
+
+    /// Grant these scopes (with their descriptions) for these resources from now on. What has been granted stays.
+    pub fn offer(&self, scopes: Vec<(String, String)>, resources: Vec<String>) {
+        self.offer.store(Arc::new(Offer { scopes, resources }));
+    }
+
+    fn offered(&self) -> Arc<Offer> {
+        self.offer.load_full()
     }
 
     /// The public keys that verify this server's tokens.
@@ -158,8 +179,8 @@ impl DevAuth {
 
     /// The authorization server metadata (RFC 8414 section 2), for the well-known locations.
     pub fn oauth_metadata(&self) -> Value {
-        let issuer = &self.settings.issuer;
-        let scopes: Vec<&str> = self.settings.scopes.iter().map(|(scope, _)| scope.as_str()).collect();
+        let (issuer, offer) = (&self.settings.issuer, self.offered());
+        let scopes: Vec<&str> = offer.scopes.iter().map(|(scope, _)| scope.as_str()).collect();
         json!({
             "issuer": issuer,
             "authorization_endpoint": format!("{issuer}/authorize"),
@@ -177,7 +198,7 @@ impl DevAuth {
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
-            "protected_resources": self.settings.resources,
+            "protected_resources": offer.resources,
         })
     }
 
@@ -208,14 +229,15 @@ impl DevAuth {
 
     /// The configured scopes among those asked for (RFC 6749 section 3.3); all of them if none was asked for.
     fn select_scopes(&self, asked: Option<&str>) -> Result<Vec<String>, Refusal> {
-        let configured = self.settings.scopes.iter().map(|(scope, _)| scope);
+        let offer = self.offered();
+        let configured = offer.scopes.iter().map(|(scope, _)| scope);
         let asked: Vec<&str> = scope_tokens(asked.unwrap_or_default()).collect();
         if asked.is_empty() {
             return Ok(configured.cloned().collect());
         }
         let selected: Vec<String> = configured.filter(|scope| asked.contains(&scope.as_str())).cloned().collect();
         if selected.is_empty() {
-            let known: Vec<&str> = self.settings.scopes.iter().map(|(scope, _)| scope.as_str()).collect();
+            let known: Vec<&str> = offer.scopes.iter().map(|(scope, _)| scope.as_str()).collect();
             let asked = asked.join(" ");
             return Err(Refusal::new(
                 ErrorCode::InvalidScope,
@@ -227,7 +249,7 @@ impl DevAuth {
 
     /// The resources that a new grant is for (RFC 8707 section 2).
     fn select_resources(&self, asked: &[&str]) -> Result<Vec<String>, Refusal> {
-        match (asked, self.settings.resources.as_slice()) {
+        match (asked, self.offered().resources.as_slice()) {
             ([], [only]) => Ok(vec![only.clone()]),
             ([], several) => Err(Refusal::new(
                 ErrorCode::InvalidTarget,

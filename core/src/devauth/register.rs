@@ -128,7 +128,8 @@ impl DevAuth {
 
         let scope = asked.scope.map(|asked| {
             let asked: Vec<&str> = scope_tokens(&asked).collect();
-            let configured = self.settings.scopes.iter().map(|(scope, _)| scope.as_str());
+            let offer = self.offered();
+            let configured = offer.scopes.iter().map(|(scope, _)| scope.as_str());
             configured.filter(|scope| asked.contains(scope)).collect::<Vec<_>>().join(" ")
         });
         let mut echoed = asked.rest;

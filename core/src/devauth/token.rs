@@ -156,8 +156,9 @@ impl DevAuth {
         }
         let scopes = self.narrow_scopes(&grant.scopes, scope)?;
         // What the configuration no longer knows is no longer granted, whatever was stored.
+        let offer = self.offered();
         let still_known: Vec<String> =
-            grant.resources.iter().filter(|granted| self.settings.resources.contains(granted)).cloned().collect();
+            grant.resources.iter().filter(|granted| offer.resources.contains(granted)).cloned().collect();
         if still_known.is_empty() {
             let description = "none of the granted resources is served here any more; sign in again";
             return Err(Refusal::new(ErrorCode::InvalidTarget, description));
@@ -212,7 +213,8 @@ impl DevAuth {
             let description = format!("'{more}' was not granted; sign in again to ask for it");
             return Err(Refusal::new(ErrorCode::InvalidScope, description));
         }
-        let configured = |scope: &&String| self.settings.scopes.iter().any(|(known, _)| known == *scope);
+        let offer = self.offered();
+        let configured = |scope: &&String| offer.scopes.iter().any(|(known, _)| known == *scope);
         let wanted = |scope: &&String| asked.is_empty() || asked.contains(&scope.as_str());
         Ok(granted.iter().filter(wanted).filter(configured).cloned().collect())
     }

@@ -1,9 +1,19 @@
 //! From the configuration to running plugins with their tools, checked and compiled once.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use aws_lc_rs::digest;
 use jsonschema::Validator;
 use serde_json::Value;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 use toolgate_plugin::{HostHandle, LogLevel, Notice, ProviderError, Tool, ToolProvider};
 
 use super::{
@@ -11,10 +21,10 @@ use super::{
     library::{self, Start},
     limits::Limiter,
 };
-use crate::config::{Config, Plugin, PluginKind};
+use crate::config::{self, Builtin, Config, Diagnostic, Isolation, Limits, Plugin, PluginKind, Settings, Source};
 
 /// A plugin could not be loaded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct LoadError {
     /// The key that it is about.
@@ -25,25 +35,45 @@ pub struct LoadError {
     pub help: String,
 }
 
-/// A plugin's state, as `/readyz` tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginState {
-    /// Its name in the configuration.
-    pub plugin: Arc<str>,
-    /// Whether it serves its tools.
-    pub ready: bool,
-    /// What is off, for people.
-    pub reason: Option<String>,
-    /// How many tools it has.
-    pub tools: usize,
+impl LoadError {
+    /// At its place in the file.
+    pub fn diagnostic(&self, source: &Source) -> Diagnostic {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        source.error(&path, None, self.message.as_str(), self.help.as_str())
+    }
 }
 
-/// A plugin that runs.
+/// Longest that a plugin may take to start, and to list its tools.
+const LONGEST_START: Duration = Duration::from_secs(60);
+
+/// A plugin that runs, with the tools that it listed.
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) name: Arc<str>,
-    pub(super) provider: Arc<dyn ToolProvider>,
-    pub(super) tools: Vec<LoadedTool>,
+    pub(super) instance: Arc<Instance>,
+    pub(super) tools: Arc<[LoadedTool]>,
     pub(super) limiter: Arc<Limiter>,
+    /// What the limiter was made of.
+    limits: Limits,
+    /// The plugin that the configuration asks for, where this is not it but the one before.
+    pub(super) behind: Option<Behind>,
+}
+
+/// A plugin that was to take the place of another one and does not start.
+#[derive(Clone)]
+pub(super) struct Behind {
+    pub(super) wanted: Identity,
+    pub(super) error: LoadError,
+}
+
+/// A plugin as it was started: it outlives the registries that offer its tools.
+pub(super) struct Instance {
+    pub(super) provider: Arc<dyn ToolProvider>,
+    pub(super) identity: Identity,
+    /// Counts the permits for its tools that are out.
+    pub(super) permits: TaskTracker,
+    /// Whether its tools have changed since they were listed.
+    changed: Arc<AtomicBool>,
 }
 
 /// A tool with its schema compiled.
@@ -52,35 +82,124 @@ pub(super) struct LoadedTool {
     pub(super) arguments: Arc<Validator>,
 }
 
+/// What makes an instance another one when it changes.
+#[derive(Clone, PartialEq)]
+pub(super) struct Identity {
+    kind: Kind,
+    settings: Settings,
+}
+
+#[derive(Clone, PartialEq)]
+enum Kind {
+    Builtin(Builtin),
+    /// By its content, so that a file that was only touched is the same.
+    Library {
+        content: Option<Vec<u8>>,
+        isolation: Isolation,
+        limits: Box<Limits>,
+    },
+    Unknown,
+}
+
+impl Identity {
+    /// The plugin that a section asks for, as its file is now.
+    pub(super) async fn of(section: &Plugin) -> Self {
+        let kind = match section.kind() {
+            Some(PluginKind::Builtin(builtin)) => Kind::Builtin(builtin),
+            Some(PluginKind::Library(library)) => {
+                let library = library.to_owned();
+                let content = tokio::task::spawn_blocking(move || {
+                    let content = std::fs::read(library).ok()?;
+                    Some(digest::digest(&digest::SHA256, &content).as_ref().to_vec())
+                });
+                // How long a call may take is a matter of rules alone.
+                let limits = Box::new(Limits { timeout: config::Duration::seconds(0), ..section.limits.clone() });
+                Kind::Library { content: content.await.unwrap_or_default(), isolation: section.isolation, limits }
+            }
+            None => Kind::Unknown,
+        };
+        Self { kind, settings: section.settings.clone() }
+    }
+}
+
 impl Loaded {
     /// A plugin that has started, with the tools that it lists.
+    #[cfg(test)]
     pub(super) async fn list(
         name: &str,
         provider: Arc<dyn ToolProvider>,
         limiter: Arc<Limiter>,
     ) -> Result<Self, LoadError> {
-        let tools = tools(name, provider.as_ref()).await?;
-        Ok(Self { name: name.into(), provider, tools, limiter })
+        let identity = Identity { kind: Kind::Unknown, settings: Settings::default() };
+        let instance = Instance { provider, identity, permits: TaskTracker::new(), changed: Arc::default() };
+        let tools = instance.tools(name).await?;
+        let limits = Limits::default();
+        Ok(Self { name: name.into(), instance: Arc::new(instance), tools, limiter, limits, behind: None })
+    }
+
+    /// The same instance, with its tools as they are now.
+    pub(super) async fn again(&self) -> Result<Self, LoadError> {
+        Ok(Self { tools: self.instance.tools(&self.name).await?, ..self.clone() })
+    }
+
+    /// The same instance under a section that asks for it, or whose own plugin does not start.
+    pub(super) fn under(&self, section: &Plugin, behind: Option<Behind>) -> Self {
+        let mut same = Self { behind, ..self.clone() };
+        // A library was told of its bounds when it started.
+        let told = matches!(self.instance.identity.kind, Kind::Library { .. });
+        if !told && self.limits != section.limits {
+            same.limiter = Arc::new(Limiter::new(&self.name, &section.limits));
+            same.limits = section.limits.clone();
+        }
+        same
     }
 }
 
-/// Start every enabled plugin.
-pub(super) async fn all(config: &Config) -> Result<Vec<Loaded>, Vec<LoadError>> {
-    let mut loaded = Vec::new();
-    let mut errors = Vec::new();
-    for (name, section) in config.plugins.iter().filter(|(_, section)| section.enabled) {
-        match one(config, name, section).await {
-            Ok(plugin) => loaded.push(plugin),
-            Err(error) => errors.push(error),
+impl Instance {
+    /// Whether its tools have changed since they were listed.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
+    }
+
+    async fn tools(&self, name: &str) -> Result<Arc<[LoadedTool]>, LoadError> {
+        // Cleared before: what changes meanwhile is listed again.
+        self.changed.store(false, Ordering::Release);
+        match tokio::time::timeout(LONGEST_START, tools(name, self.provider.as_ref())).await {
+            Ok(tools) => tools.map(Arc::from),
+            Err(_) => Err(slow(name, "list its tools")),
         }
     }
-    if errors.is_empty() { Ok(loaded) } else { Err(errors) }
+
+    /// End it; it has a moment to do so.
+    pub(super) async fn shutdown(&self, name: &str) {
+        const MOMENT: Duration = Duration::from_secs(5);
+        if tokio::time::timeout(MOMENT, self.provider.shutdown()).await.is_err() {
+            tracing::warn!(plugin = name, "the plugin did not shut down in time");
+        }
+    }
 }
 
-/// Start one plugin.
-async fn one(config: &Config, name: &str, section: &Plugin) -> Result<Loaded, LoadError> {
+fn slow(plugin: &str, what: &str) -> LoadError {
+    let span = humantime::format_duration(LONGEST_START);
+    LoadError {
+        path: vec!["plugins".into(), plugin.into()],
+        message: format!("the plugin \"{plugin}\" did not {what} within {span}"),
+        help: "look at its log, or set `enabled = false`".into(),
+    }
+}
+
+/// Start the plugin of a section; `bell` rings when its tools change later.
+pub(super) async fn start(
+    config: &Config,
+    name: &str,
+    section: &Plugin,
+    identity: Identity,
+    bell: &Arc<Notify>,
+) -> Result<Loaded, LoadError> {
     let limiter = Arc::new(Limiter::new(name, &section.limits));
-    let host = HostHandle::new(name, config.server.state_dir.join("plugins").join(name), notices(name));
+    let changed = Arc::new(AtomicBool::new(false));
+    let notices = notices(name, Arc::clone(&changed), Arc::clone(bell));
+    let host = HostHandle::new(name, config.server.state_dir.join("plugins").join(name), notices);
     let settings = Value::Object(section.settings.0.clone());
     let provider = match section.kind() {
         Some(PluginKind::Builtin(kind)) => {
@@ -97,7 +216,8 @@ async fn one(config: &Config, name: &str, section: &Plugin) -> Result<Loaded, Lo
                 copies: &config.server.state_dir.join("libraries"),
                 host,
             };
-            library::start(start).await?
+            let started = tokio::time::timeout(LONGEST_START, library::start(start)).await;
+            started.unwrap_or_else(|_| Err(slow(name, "start")))?
         }
         None => {
             return Err(LoadError {
@@ -107,18 +227,32 @@ async fn one(config: &Config, name: &str, section: &Plugin) -> Result<Loaded, Lo
             });
         }
     };
-    Loaded::list(name, provider, limiter).await
+    let instance = Instance { provider, identity, permits: TaskTracker::new(), changed };
+    match instance.tools(name).await {
+        Ok(tools) => {
+            let (instance, limits) = (Arc::new(instance), section.limits.clone());
+            Ok(Loaded { name: name.into(), instance, tools, limiter, limits, behind: None })
+        }
+        Err(error) => {
+            instance.shutdown(name).await;
+            Err(error)
+        }
+    }
 }
 
-fn notices(plugin: &str) -> impl Fn(Notice) + Send + Sync + 'static {
+fn notices(plugin: &str, changed: Arc<AtomicBool>, bell: Arc<Notify>) -> impl Fn(Notice) + Send + Sync + 'static {
     let plugin = plugin.to_owned();
     move |notice| match notice {
         Notice::Log { level: LogLevel::Error, message } => tracing::error!(plugin, "{message}"),
         Notice::Log { level: LogLevel::Warn, message } => tracing::warn!(plugin, "{message}"),
         Notice::Log { level: LogLevel::Info, message } => tracing::info!(plugin, "{message}"),
         Notice::Log { level: LogLevel::Debug, message } => tracing::debug!(plugin, "{message}"),
-        // Compiled-in plugins have a fixed list and no resources.
-        other => tracing::debug!(plugin, ?other, "notice from a plugin whose tools do not change"),
+        Notice::ToolsChanged => {
+            changed.store(true, Ordering::Release);
+            bell.notify_one();
+        }
+        // Resources are not served.
+        other => tracing::debug!(plugin, ?other, "a notice that nobody here waits for"),
     }
 }
 

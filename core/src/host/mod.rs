@@ -1,5 +1,5 @@
-//! The plugins: what is loaded (`load`), the immutable snapshot that serves (`registry`), and calling a
-//! tool under its permit (`call`).
+//! The plugins: what is loaded (`load`), the immutable snapshot that serves (`registry`), the next one beside it
+//! (`reload`), and calling a tool under its permit (`call`).
 //!
 //! Takes nothing without a [`crate::policy::Permit`]. Knows neither HTTP nor the MCP wire.
 
@@ -9,11 +9,15 @@ mod library;
 mod limits;
 mod load;
 mod registry;
+mod reload;
 
 pub use call::{CallEnd, Surroundings, misfit};
 pub use library::{Inspection, Manifest, inspect};
-pub use load::{LoadError, PluginState};
-pub use registry::{BuildError, Current, Offered, Registry};
+pub use load::LoadError;
+pub use registry::{BuildError, Condition, Current, Offered, PluginState, Registry};
+pub use reload::{Changes, Rebuilt, Retired};
+#[cfg(unix)]
+pub use library::{NotAWorker, work};
 
 #[cfg(test)]
 mod tests;

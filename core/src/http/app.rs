@@ -9,6 +9,7 @@ use poem::{
     endpoint::BoxEndpoint,
     http::{Method, StatusCode},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -30,9 +31,17 @@ pub(super) struct State {
     pub(super) registry: Current,
     pub(super) gate: Gate,
     pub(super) audit: Audit,
-    pub(super) endpoints: HashMap<String, mcp::Endpoint>,
+    pub(super) endpoints: HashMap<String, Mounted>,
     pub(super) dev: Option<Arc<DevAuth>>,
     pub(super) documents: Documents,
+}
+
+/// An MCP endpoint in its place.
+#[derive(Clone)]
+pub(super) struct Mounted {
+    pub(super) endpoint: Arc<mcp::Endpoint>,
+    /// Ends its sessions and streams.
+    pub(super) stop: CancellationToken,
 }
 
 /// Which page of ours a path is, for the doors.
@@ -81,6 +90,10 @@ impl App {
                 .at(well_known("openid-configuration", &state.config), Fixed::new(&openid));
         }
         Self { doors, routes: routes.map_to_response().boxed(), state }
+    }
+
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.state
     }
 
     fn kind(&self, path: &str) -> Kind {

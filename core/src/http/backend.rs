@@ -18,6 +18,7 @@ use crate::{
     config::ProviderKind,
     devauth::DevAuth,
     gate::ProtectedResource,
+    host::Condition,
     policy::Face,
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
 };
@@ -181,12 +182,18 @@ impl Backend for Answers {
 
     async fn ready(&self) -> Readiness {
         let states = self.state.registry.load().states().await;
-        let ready = states.iter().all(|state| state.ready || state.tools > 0);
+        // A plugin that need not run must not take the others out of a load balancer.
+        let ready =
+            states.iter().all(|state| !state.required || state.condition == Condition::Ready || state.tools > 0);
         let plugins = states.into_iter().map(|state| {
             let readiness = PluginReadiness {
-                state: if state.ready { PluginState::Ready } else { PluginState::Degraded },
+                state: match state.condition {
+                    Condition::Ready => PluginState::Ready,
+                    Condition::Degraded => PluginState::Degraded,
+                    Condition::Failed => PluginState::Failed,
+                },
                 detail: state.reason,
-                warnings: Vec::new(),
+                warnings: state.warnings,
             };
             (state.plugin.to_string(), readiness)
         });

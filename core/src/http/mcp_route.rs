@@ -34,7 +34,7 @@ impl Endpoint for McpRoute {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let state = &self.state;
         let request_id = RequestId::of(&request);
-        let Some(endpoint) = state.endpoints.get(&self.endpoint) else {
+        let Some(endpoint) = state.endpoints.get(&self.endpoint).map(|mounted| &mounted.endpoint) else {
             return Ok(StatusCode::NOT_FOUND.into_response());
         };
         let principal = match state.gate.authenticate(&self.endpoint, request.headers(), Face::Mcp, &request_id).await {

@@ -1,23 +1,29 @@
 //! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), who may knock at all
 //! (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]), and
-//! the server put together (`server`).
+//! the server put together (`standing`), its life (`server`), and how it follows its files (`reload`, `watch`,
+//! `changes`).
 //!
 //! Asks the gate who calls and the policy whether they may; decides neither.
 
 mod accept;
 mod app;
 mod backend;
+mod changes;
 mod document;
 mod doors;
 mod leftover;
+mod live;
 mod mcp_route;
 pub mod openapi;
 mod pages;
 mod refusal;
+mod reload;
 mod requests;
 mod rest;
 mod server;
+mod standing;
 mod timed;
+mod watch;
 
 pub use document::openapi_document;
 pub use server::{Server, StartError, check_start};

@@ -72,7 +72,6 @@ pub(super) async fn bounded(
 /// Call a tool. Dropping the future (the client has gone) cancels the call.
 pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request: Request) -> Response {
     let request_id = RequestId::of(&request);
-    let registry = state.registry.load();
     let unknown = |request_id: &str| {
         let cut = |text: &str| text.chars().take(128).collect::<String>();
         let text = format!("the endpoint \"{}\" offers no tool \"{}\"; see /api/tools", cut(endpoint), cut(tool));
@@ -88,6 +87,8 @@ pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request:
     let Ok(slot) = state.audit.reserve().await else {
         return refusal::poem(state.gate.overloaded(endpoint).response(&request_id));
     };
+    // Right before the decision: what is loaded long before a permit may be retired meanwhile.
+    let registry = state.registry.load();
     let wanted = PolicyRequest { face: Face::Rest, request_id: &request_id, endpoint, tool, arguments: None };
     let mut permit = match registry.policy().decide(&principal, wanted, slot) {
         Ok(permit) => permit,

@@ -1,6 +1,6 @@
 //! The server put together from its configuration, and its life: bind, serve, drain.
 
-use std::{collections::HashMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use jsonwebtoken::jwk::JwkSet;
@@ -9,18 +9,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     accept::{self, Bounds},
-    app::{App, State},
-    document::Documents,
+    live::Live,
+    reload::Reloader,
+    standing::Ground,
 };
 use crate::{
-    config::{Algorithm, Config, ProviderConfig, ProviderKind},
+    config::{Algorithm, Config, ProviderConfig, ProviderKind, Scope, ScopeSection},
     devauth::{DevAuth, OpenError as DevAuthError, Settings as DevAuthSettings},
-    gate::{Gate, ProtectedResource},
     host::{BuildError, Current, Registry},
-    mcp,
     policy::Finding,
     telemetry::audit::{Audit, OpenError as AuditError},
-    tokens::{DevProfile, Profile, ProfileError, ProviderClient, Verifier},
+    tokens::{DevProfile, Profile, ProfileError, ProviderClient},
 };
 
 /// The development authorization server's folder in `server.state_dir`.
@@ -59,18 +58,21 @@ pub enum StartError {
 /// A server that listens but does not serve yet.
 pub struct Server {
     listener: TcpListener,
-    state: Arc<State>,
+    live: Arc<Live>,
+    reloader: Reloader,
     findings: Vec<Finding>,
     stop: CancellationToken,
     calls: TaskTracker,
 }
 
 impl Server {
-    /// Bind, start the plugins, and put everything together. Reaches nothing outside.
+    /// Bind, start the plugins, and put everything together. Reaches nothing outside. The configuration came from
+    /// `path`, and is read from there again when it changes.
     ///
     /// # Errors
     /// Whatever keeps the server from serving.
-    pub async fn start(mut config: Config) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, path: &Path) -> Result<Self, StartError> {
+        let started = config.clone();
         let address = config.server.listen;
         let bind = |error| StartError::Bind { address, error };
         let listener = accept::listen(address).map_err(bind)?;
@@ -79,41 +81,40 @@ impl Server {
         let calls = TaskTracker::new();
         let (registry, findings) = Registry::build(&config, calls.clone()).await.map_err(StartError::Plugins)?;
         let registry = Current::new(registry);
-        let audit = Audit::open(&config.audit)?;
-        let dev = dev_auth(&config)?;
         let stop = CancellationToken::new();
-        let client = Arc::new(ProviderClient::new());
-        let public_url = config.public_url();
-        let mut resources = IndexMap::new();
-        let mut endpoints = HashMap::new();
-        let mut verifiers = HashMap::new();
-        for (name, profile) in profiles(&config, dev.as_ref())? {
-            let verifier = profile.map(|profile| Arc::new(Verifier::new(profile, Arc::clone(&client))));
-            verifiers.extend(verifier.clone().map(|verifier| (name.clone(), verifier)));
-            let resource = ProtectedResource::new(config.resource(&name), &public_url, verifier);
-            let endpoint = mcp::Endpoint::new(&name, &config.server, registry.clone(), audit.clone(), stop.clone());
-            resources.insert(name.clone(), resource);
-            endpoints.insert(name, endpoint);
-        }
-        let gate = Gate::new(resources, registry.clone(), audit.clone());
-        let documents = Documents::new(Arc::new(config.clone()), verifiers);
-        let state = Arc::new(State { config, registry, gate, audit, endpoints, dev, documents });
-        Ok(Self { listener, state, findings, stop, calls })
+        let put_together = || {
+            let audit = Audit::open(&config.audit)?;
+            let client = Arc::new(ProviderClient::new());
+            let mut ground = Ground { registry: registry.clone(), audit, client, dev: None, stop: stop.clone() };
+            let profiles = ground.profiles(&config)?;
+            let state = Arc::new(ground.state(config, profiles, None));
+            Ok((ground, state))
+        };
+        let (ground, state) = match put_together() {
+            Ok(both) => both,
+            Err(error) => {
+                registry.load().shutdown().await;
+                return Err(error);
+            }
+        };
+        let live = Arc::new(Live::new(state));
+        let reloader = Reloader::new(path, started, ground, Arc::clone(&live));
+        Ok(Self { listener, live, reloader, findings, stop, calls })
     }
 
     /// The configuration, with the port that the server got.
-    pub fn config(&self) -> &Config {
-        &self.state.config
+    pub fn config(&self) -> Config {
+        self.live.state().config.clone()
     }
 
     /// What people call an endpoint's authorization server; `None` where everyone may call.
-    pub fn provider_name(&self, endpoint: &str) -> Option<&str> {
-        self.state.gate.resource(endpoint)?.verifier().map(|verifier| verifier.name())
+    pub fn provider_name(&self, endpoint: &str) -> Option<String> {
+        self.live.state().gate.resource(endpoint)?.verifier().map(|verifier| verifier.name().to_owned())
     }
 
     /// The registry that serves.
     pub fn registry(&self) -> Arc<Registry> {
-        self.state.registry.load()
+        self.live.state().registry.load()
     }
 
     /// What does not fit but stops nothing.
@@ -123,12 +124,21 @@ impl Server {
 
     /// Serve until `stop`; then let calls in flight finish for at most `server.drain`.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { listener, state, stop: streams, calls, .. } = self;
+        let Self { listener, live, reloader, stop: streams, calls, .. } = self;
+        let state = live.state();
         let server = &state.config.server;
         let bounds = Bounds { connections: server.max_connections, header_timeout: server.header_timeout.0 };
-        let drain = server.drain.0;
-        let app = Arc::new(App::new(Arc::clone(&state)));
+        let (registry, audit) = (state.registry.clone(), state.audit.clone());
+        drop(state);
+        let halt = CancellationToken::new();
+        let reloads = tokio::spawn(reloader.run(halt.clone()));
+        let stopped = async {
+            stop.await;
+            // Nothing is built any more for a server that stops.
+            halt.cancel();
+        };
         let ended = async {
+            let drain = live.state().config.server.drain.0;
             calls.close();
             if !calls.is_empty() {
                 tracing::info!(calls = calls.len(), "waiting for calls in flight");
@@ -140,30 +150,31 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(100)).await;
             streams.cancel();
         };
-        accept::serve(listener, app, bounds, stop, ended).await;
-        state.registry.load().shutdown().await;
+        accept::serve(listener, Arc::clone(&live), bounds, stopped, ended).await;
+        let _ = reloads.await;
+        registry.load().shutdown().await;
         // The state is shared by connections that may linger; the audit trail is closed by name.
-        let audit = state.audit.clone();
-        drop(state);
+        drop(live);
         let _ = tokio::task::spawn_blocking(move || audit.close(Duration::from_secs(2))).await;
     }
 }
 
-fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthError> {
-    let served: Vec<&String> = config
-        .endpoints
-        .iter()
-        .filter(|(_, endpoint)| config.provider_kind(endpoint) == ProviderKind::Dev)
-        .map(|(name, _)| name)
-        .collect();
-    if served.is_empty() {
-        return Ok(None);
-    }
+/// What the development authorization server may grant: scopes with their descriptions, and the resources that tokens
+/// are for. `None` where no endpoint uses it.
+pub(super) fn dev_offer(config: &Config) -> Option<(Vec<(String, String)>, Vec<String>)> {
+    let served = config.endpoints.iter().filter(|(_, endpoint)| config.provider_kind(endpoint) == ProviderKind::Dev);
+    let resources: Vec<String> = served.map(|(name, _)| config.resource(name)).collect();
+    let described = |(scope, section): (&Scope, &ScopeSection)| (scope.to_string(), section.description.clone());
+    (!resources.is_empty()).then(|| (config.scopes.iter().map(described).collect(), resources))
+}
+
+pub(super) fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthError> {
+    let Some((scopes, resources)) = dev_offer(config) else { return Ok(None) };
     let section = &config.auth.dev;
     let settings = DevAuthSettings {
         issuer: dev_issuer(config),
-        scopes: config.scopes.iter().map(|(scope, section)| (scope.to_string(), section.description.clone())).collect(),
-        resources: served.into_iter().map(|name| config.resource(name)).collect(),
+        scopes,
+        resources,
         state_dir: section.persist.then(|| config.server.state_dir.join(DEV_STATE)),
         access_token_ttl: section.access_token_ttl.0,
         refresh_token_ttl: section.refresh_token_ttl.0,
@@ -171,7 +182,7 @@ fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthError> {
     DevAuth::open(settings).map(Some)
 }
 
-fn dev_issuer(config: &Config) -> String {
+pub(super) fn dev_issuer(config: &Config) -> String {
     format!("{}/dev/auth", config.public_url())
 }
 
@@ -192,7 +203,10 @@ pub fn check_start(config: &Config) -> Result<(), StartError> {
 }
 
 /// The profile of each endpoint; none where everyone may call.
-fn profiles(config: &Config, dev: Option<&Arc<DevAuth>>) -> Result<IndexMap<String, Option<Profile>>, StartError> {
+pub(super) fn profiles(
+    config: &Config,
+    dev: Option<&Arc<DevAuth>>,
+) -> Result<IndexMap<String, Option<Profile>>, StartError> {
     let mut profiles: IndexMap<String, Option<Profile>> = IndexMap::new();
     for name in config.endpoints.keys() {
         let profile =

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     principal::Principal,
@@ -61,6 +62,8 @@ pub struct Permit {
     principal: Arc<Principal>,
     since: Instant,
     open: Option<(Slot, Record)>,
+    /// A plugin that is being replaced serves on as long as there is one of these.
+    _held: TaskTrackerToken,
 }
 
 impl Permit {
@@ -208,7 +211,8 @@ impl Policy {
             Ok(tool) => {
                 record.decision = "permit";
                 let principal = Arc::clone(principal);
-                Ok(Permit { tool: Arc::clone(tool), principal, since: Instant::now(), open: Some((slot, record)) })
+                let (tool, held) = (Arc::clone(tool), tool.hold());
+                Ok(Permit { tool, principal, since: Instant::now(), open: Some((slot, record)), _held: held })
             }
             Err(reason) => {
                 record.decision = "refuse";

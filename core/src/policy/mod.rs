@@ -11,5 +11,5 @@ mod scopes;
 
 pub use decision::{Ending, Face, Permit, Reason, Refusal, Request};
 pub use principal::{Principal, PrincipalId};
-pub use rules::{EndpointPolicy, Finding, PluginTools, Policy, ToolPolicy};
+pub use rules::{Consequence, EndpointPolicy, Finding, Misfits, PluginTools, Policy, ToolPolicy};
 pub use scopes::{Implications, Requirement, ScopeCycle};

@@ -12,33 +12,73 @@ use std::{
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use indexmap::IndexMap;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::{
     principal::{Principal, PrincipalId},
     scopes::{Implications, Requirement},
 };
-use crate::config::{Config, Endpoint, OnMissingScope, Plugin, Rate, Scope, ToolRule, nearest};
+use crate::config::{Config, Diagnostic, Endpoint, OnMissingScope, Plugin, Rate, Scope, Source, ToolRule, nearest};
 
 /// The tools that a loaded plugin has, by their own names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PluginTools {
     /// The plugin's name in the configuration.
     pub plugin: String,
     /// Its tools, in its order.
     pub tools: Vec<String>,
+    /// What becomes of a tool of its that the rules do not fit.
+    pub misfits: Misfits,
+    /// Counts the permits for its tools that are out.
+    pub permits: TaskTracker,
+}
+
+/// What becomes of a tool that the rules do not fit: one without a rule, or with a name that is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfits {
+    /// It stops the start: whoever built the server knew the tool.
+    Refuse,
+    /// Its plugin is left out, so that a new plugin never serves by halves.
+    KeepOut,
+    /// It alone is left out: it came to a plugin that serves already.
+    Hide,
+}
+
+/// What a finding leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// The configuration is refused.
+    Refused,
+    /// The plugin that the finding is about is left out.
+    KeptOut,
+    /// Somebody should look at it.
+    Warning,
 }
 
 /// Something in the configuration that does not fit the tools there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Whether it stops the start; otherwise it is a warning.
-    pub fatal: bool,
+    /// What it leads to.
+    pub consequence: Consequence,
+    /// The plugin that it is about, if it is about one.
+    pub plugin: Option<String>,
     /// The key that it is about.
     pub path: Vec<String>,
     /// What is wrong.
     pub message: String,
     /// What to write.
     pub help: String,
+}
+
+impl Finding {
+    /// At its place in the file.
+    pub fn diagnostic(&self, source: &Source) -> Diagnostic {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        match self.consequence {
+            Consequence::Warning => source.warning(&path, None, self.message.as_str(), self.help.as_str()),
+            _ => source.error(&path, None, self.message.as_str(), self.help.as_str()),
+        }
+    }
 }
 
 /// What a caller must have for one tool of one endpoint.
@@ -56,10 +96,16 @@ pub struct ToolPolicy {
     pub requirement: Requirement,
     /// How long a call may take.
     pub timeout: Duration,
-    rate: Option<Counter>,
+    rate: Option<Arc<Counter>>,
+    permits: TaskTracker,
 }
 
 impl ToolPolicy {
+    /// Counts a permit as long as it is out.
+    pub(super) fn hold(&self) -> TaskTrackerToken {
+        self.permits.token()
+    }
+
     /// Whether this principal has the scopes.
     pub fn permits(&self, principal: &Principal) -> bool {
         principal.is_unrestricted() || self.requirement.met_by(principal.scopes())
@@ -73,6 +119,7 @@ impl ToolPolicy {
 
 /// Calls of each principal to one tool.
 struct Counter {
+    rate: Rate,
     limiter: DefaultKeyedRateLimiter<PrincipalId>,
     calls: AtomicUsize,
 }
@@ -85,7 +132,7 @@ impl Counter {
     fn new(rate: Rate) -> Option<Self> {
         let count = NonZeroU32::new(rate.count)?;
         let quota = Quota::with_period(rate.per / rate.count)?.allow_burst(count);
-        Some(Self { limiter: RateLimiter::keyed(quota), calls: AtomicUsize::new(0) })
+        Some(Self { rate, limiter: RateLimiter::keyed(quota), calls: AtomicUsize::new(0) })
     }
 
     fn count(&self, principal: &PrincipalId) -> Result<(), Duration> {
@@ -127,15 +174,21 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Compile the rules. Findings that are not fatal come back beside the policy.
+    /// Compile the rules. Warnings come back beside the policy. Where a policy served `before`, what each principal
+    /// has called under a rate that stays the same counts on.
     ///
     /// # Errors
-    /// All findings, if one of them is fatal.
-    pub fn compile(config: &Config, plugins: &[PluginTools]) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+    /// All findings, if one of them is more than a warning.
+    pub fn compile(
+        config: &Config,
+        plugins: &[PluginTools],
+        before: Option<&Self>,
+    ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         let implications = Implications::close(&config.scopes).unwrap_or_else(|cycle| {
             findings.push(Finding {
-                fatal: true,
+                consequence: Consequence::Refused,
+                plugin: None,
                 path: vec!["scopes".into()],
                 message: cycle.to_string(),
                 help: "a scope may imply others, in one direction".into(),
@@ -144,18 +197,23 @@ impl Policy {
         });
         for plugin in plugins {
             if let Some(section) = config.plugins.get(&plugin.plugin) {
-                check_rules(&plugin.plugin, section, &plugin.tools, &mut findings);
+                check_rules(section, plugin, &mut findings);
             }
         }
         let endpoints = config
             .endpoints
             .iter()
             .map(|(name, endpoint)| {
-                let compiled = compile_endpoint(name, endpoint, config, plugins, &implications, &mut findings);
-                (name.clone(), compiled)
+                let earlier = before.and_then(|before| before.endpoint(name));
+                let compiler = Compiler { name, config, plugins, implications: &implications, earlier };
+                (name.clone(), compiler.endpoint(endpoint, &mut findings))
             })
             .collect();
-        if findings.iter().any(|finding| finding.fatal) { Err(findings) } else { Ok((Self { endpoints }, findings)) }
+        if findings.iter().any(|finding| finding.consequence != Consequence::Warning) {
+            Err(findings)
+        } else {
+            Ok((Self { endpoints }, findings))
+        }
     }
 
     /// The rules of an endpoint.
@@ -184,20 +242,33 @@ fn rule_for<'a>(plugin: &'a Plugin, tool: &str) -> Option<&'a ToolRule> {
     plugin.tools.get(tool).or_else(|| plugin.tools.get("*"))
 }
 
-fn check_rules(name: &str, plugin: &Plugin, tools: &[String], findings: &mut Vec<Finding>) {
-    let path = |tool: &str| vec!["plugins".into(), name.into(), "tools".into(), tool.to_owned()];
+impl PluginTools {
+    /// A finding about a tool that the rules do not fit.
+    fn misfit(&self, path: Vec<String>, message: String, help: String) -> Finding {
+        let (consequence, message) = match self.misfits {
+            Misfits::Refuse => (Consequence::Refused, message),
+            Misfits::KeepOut => (Consequence::KeptOut, message),
+            Misfits::Hide => (Consequence::Warning, format!("{message}; it stays hidden")),
+        };
+        Finding { consequence, plugin: Some(self.plugin.clone()), path, message, help }
+    }
+}
+
+fn check_rules(section: &Plugin, plugin: &PluginTools, findings: &mut Vec<Finding>) {
+    let (name, tools) = (&plugin.plugin, &plugin.tools);
+    let path = |tool: &str| rule_path(name, tool);
     for tool in tools {
-        match rule_for(plugin, tool) {
-            None => findings.push(Finding {
-                fatal: true,
-                path: vec!["plugins".into(), name.into(), "tools".into()],
-                message: format!("the tool \"{tool}\" has no rule, so nobody would know who may call it"),
-                help: format!(
+        match rule_for(section, tool) {
+            None => findings.push(plugin.misfit(
+                vec!["plugins".into(), name.clone(), "tools".into()],
+                format!("the tool \"{tool}\" has no rule, so nobody would know who may call it"),
+                format!(
                     "add `{tool} = {{ scopes = [\"…\"] }}` under [plugins.{name}.tools], or `{tool} = {{ enabled = false }}`"
                 ),
-            }),
+            )),
             Some(rule) if rule.enabled != Some(false) && rule.scopes.is_none() => findings.push(Finding {
-                fatal: true,
+                consequence: Consequence::Refused,
+                plugin: Some(name.clone()),
                 path: path(tool),
                 message: format!("the rule for \"{tool}\" names no scopes"),
                 help: "add `scopes = [\"…\"]`, or `scopes = []` to let any valid token call it".into(),
@@ -205,9 +276,10 @@ fn check_rules(name: &str, plugin: &Plugin, tools: &[String], findings: &mut Vec
             Some(_) => {}
         }
     }
-    for tool in plugin.tools.keys().filter(|tool| *tool != "*" && !tools.contains(tool)) {
+    for tool in section.tools.keys().filter(|tool| *tool != "*" && !tools.contains(tool)) {
         findings.push(Finding {
-            fatal: false,
+            consequence: Consequence::Warning,
+            plugin: Some(name.clone()),
             path: path(tool),
             message: format!("the plugin \"{name}\" has no tool \"{tool}\""),
             help: match nearest(tool, tools.iter().map(String::as_str)) {
@@ -223,67 +295,95 @@ fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-fn compile_endpoint(
-    name: &str,
-    endpoint: &Endpoint,
-    config: &Config,
-    plugins: &[PluginTools],
-    implications: &Implications,
-    findings: &mut Vec<Finding>,
-) -> EndpointPolicy {
-    let mut tools: IndexMap<Arc<str>, Arc<ToolPolicy>> = IndexMap::new();
-    let shared_name: Arc<str> = name.into();
-    for plugin_name in &endpoint.plugins {
-        let Some(section) = config.plugins.get(plugin_name) else { continue };
-        let Some(plugin) = plugins.iter().find(|plugin| plugin.plugin == *plugin_name) else { continue };
-        let shared_plugin: Arc<str> = plugin_name.as_str().into();
-        for tool in &plugin.tools {
-            let Some(rule) = rule_for(section, tool) else { continue };
-            if rule.enabled == Some(false) {
-                continue;
+/// What the rules of one endpoint are compiled from.
+struct Compiler<'a> {
+    name: &'a str,
+    config: &'a Config,
+    plugins: &'a [PluginTools],
+    implications: &'a Implications,
+    /// The endpoint as it was before.
+    earlier: Option<&'a EndpointPolicy>,
+}
+
+impl Compiler<'_> {
+    fn endpoint(&self, endpoint: &Endpoint, findings: &mut Vec<Finding>) -> EndpointPolicy {
+        let mut tools: IndexMap<Arc<str>, Arc<ToolPolicy>> = IndexMap::new();
+        let shared_name: Arc<str> = self.name.into();
+        for plugin_name in &endpoint.plugins {
+            let Some(section) = self.config.plugins.get(plugin_name) else { continue };
+            let Some(plugin) = self.plugin(plugin_name) else { continue };
+            let shared_plugin: Arc<str> = plugin_name.as_str().into();
+            for tool in &plugin.tools {
+                let Some(rule) = rule_for(section, tool).filter(|rule| rule.enabled != Some(false)) else { continue };
+                let Some(scopes) = &rule.scopes else { continue };
+                let own_rule = section.tools.contains_key(tool);
+                let exposed: Arc<str> = rule.name.as_deref().filter(|_| own_rule).unwrap_or(tool).into();
+                if !is_tool_name(&exposed) {
+                    let message = format!("\"{exposed}\" is no tool name");
+                    let help = "use 1 to 128 of letters, digits, \"_\", \"-\" and \".\"".to_owned();
+                    findings.push(plugin.misfit(rule_path(plugin_name, tool), message, help));
+                    continue;
+                }
+                if let Some(other) = tools.get(&exposed) {
+                    let (finding, makes_way) = self.clash(other, plugin, tool);
+                    findings.push(finding);
+                    if !makes_way {
+                        continue;
+                    }
+                }
+                let policy = ToolPolicy {
+                    endpoint: Arc::clone(&shared_name),
+                    plugin: Arc::clone(&shared_plugin),
+                    tool: tool.as_str().into(),
+                    name: Arc::clone(&exposed),
+                    requirement: Requirement::new(scopes, self.implications),
+                    timeout: rule.timeout.unwrap_or(section.limits.timeout).0,
+                    rate: rule.rate.and_then(|rate| self.counter(plugin_name, tool, rate)),
+                    permits: plugin.permits.clone(),
+                };
+                tools.insert(exposed, Arc::new(policy));
             }
-            let Some(scopes) = &rule.scopes else { continue };
-            let exposed: Arc<str> =
-                rule.name.as_deref().filter(|_| section.tools.contains_key(tool)).unwrap_or(tool).into();
-            let at = |key: &str| vec!["plugins".to_owned(), plugin_name.clone(), "tools".into(), key.into()];
-            if !is_tool_name(&exposed) {
-                findings.push(Finding {
-                    fatal: true,
-                    path: at(tool),
-                    message: format!("\"{exposed}\" is no tool name"),
-                    help: "use 1 to 128 of letters, digits, \"_\", \"-\" and \".\"".into(),
-                });
-                continue;
-            }
-            if let Some(other) = tools.get(&exposed) {
-                findings.push(Finding {
-                    fatal: true,
-                    path: at(tool),
-                    message: format!(
-                        "the endpoint \"{name}\" would have two tools \"{exposed}\": from the plugins \"{}\" and \"{plugin_name}\"",
-                        other.plugin
-                    ),
-                    help: format!("give one another name: `{tool} = {{ scopes = […], name = \"…\" }}`"),
-                });
-                continue;
-            }
-            let policy = ToolPolicy {
-                endpoint: Arc::clone(&shared_name),
-                plugin: Arc::clone(&shared_plugin),
-                tool: tool.as_str().into(),
-                name: Arc::clone(&exposed),
-                requirement: Requirement::new(scopes, implications),
-                timeout: rule.timeout.unwrap_or(section.limits.timeout).0,
-                rate: rule.rate.and_then(Counter::new),
-            };
-            tools.insert(exposed, Arc::new(policy));
         }
+        let initial_scopes = match &endpoint.initial_scopes {
+            Some(scopes) => scopes.iter().map(Scope::shared).collect(),
+            None => least_scopes(tools.values(), self.implications),
+        };
+        EndpointPolicy { tools, on_missing_scope: endpoint.on_missing_scope, initial_scopes }
     }
-    let initial_scopes = match &endpoint.initial_scopes {
-        Some(scopes) => scopes.iter().map(Scope::shared).collect(),
-        None => least_scopes(tools.values(), implications),
-    };
-    EndpointPolicy { tools, on_missing_scope: endpoint.on_missing_scope, initial_scopes }
+
+    fn plugin(&self, name: &str) -> Option<&PluginTools> {
+        self.plugins.iter().find(|plugin| plugin.plugin == name)
+    }
+
+    /// Two tools of one name. The later one is at fault, unless its plugin must run and the earlier one's need not: then
+    /// the earlier makes way (`true`).
+    fn clash(&self, earlier: &ToolPolicy, plugin: &PluginTools, tool: &str) -> (Finding, bool) {
+        let other = self.plugin(&earlier.plugin).filter(|other| other.misfits != Misfits::Refuse);
+        let makes_way = plugin.misfits == Misfits::Refuse && other.is_some();
+        let (culprit, own) = match other {
+            Some(other) if makes_way => (other, &*earlier.tool),
+            _ => (plugin, tool),
+        };
+        let message = format!(
+            "the endpoint \"{}\" would have two tools \"{}\": from the plugins \"{}\" and \"{}\"",
+            self.name, earlier.name, earlier.plugin, plugin.plugin
+        );
+        let help = format!("give one another name: `{own} = {{ scopes = […], name = \"…\" }}`");
+        (culprit.misfit(rule_path(&culprit.plugin, own), message, help), makes_way)
+    }
+
+    /// The calls of a tool: those counted before, if the rate is still the same.
+    fn counter(&self, plugin: &str, tool: &str, rate: Rate) -> Option<Arc<Counter>> {
+        let earlier = self.earlier.and_then(|earlier| {
+            let same = earlier.tools.values().find(|policy| *policy.plugin == *plugin && *policy.tool == *tool)?;
+            same.rate.as_ref().filter(|counter| counter.rate == rate)
+        });
+        earlier.map(Arc::clone).or_else(|| Counter::new(rate).map(Arc::new))
+    }
+}
+
+fn rule_path(plugin: &str, tool: &str) -> Vec<String> {
+    ["plugins", plugin, "tools", tool].map(str::to_owned).into()
 }
 
 /// Tool names as the specification has them (2026-07-28, `server/tools`, "Tool Names").

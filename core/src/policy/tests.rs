@@ -24,12 +24,17 @@ fn config(rules: &str) -> Config {
         .unwrap()
 }
 
+fn plugin(name: &str, misfits: Misfits, tools: &[&str]) -> PluginTools {
+    let tools = tools.iter().map(|name| (*name).into()).collect();
+    PluginTools { plugin: name.into(), tools, misfits, permits: TaskTracker::new() }
+}
+
 fn tools(names: &[&str]) -> Vec<PluginTools> {
-    vec![PluginTools { plugin: "notes".into(), tools: names.iter().map(|name| (*name).into()).collect() }]
+    vec![plugin("notes", Misfits::Refuse, names)]
 }
 
 fn compile(rules: &str, names: &[&str]) -> Policy {
-    Policy::compile(&config(rules), &tools(names)).unwrap().0
+    Policy::compile(&config(rules), &tools(names), None).unwrap().0
 }
 
 fn principal(scopes: &[&str]) -> Arc<Principal> {
@@ -125,7 +130,7 @@ async fn a_rate_counts_each_principal_alone() {
 async fn a_hidden_tool_is_called_unknown_and_recorded_as_hidden() {
     let mut config = config(r#"read = { scopes = ["notes:read"] }"#);
     config.endpoints["notes"].on_missing_scope = OnMissingScope::Hide;
-    let (policy, _) = Policy::compile(&config, &tools(&["read"])).unwrap();
+    let (policy, _) = Policy::compile(&config, &tools(&["read"]), None).unwrap();
     let trail = Trail::new();
     assert_eq!(trail.decide(&policy, &principal(&[]), "read").await.unwrap_err().reason, Reason::UnknownTool);
     assert_eq!(policy.visible("notes", None).count(), 0);
@@ -158,11 +163,12 @@ fn rules_that_do_not_fit_the_tools_are_found() {
         ),
     ];
     for (name, rules, names, fatal, message) in cases {
-        let findings = match Policy::compile(&config(rules), &tools(names)) {
+        let findings = match Policy::compile(&config(rules), &tools(names), None) {
             Ok((_, findings)) | Err(findings) => findings,
         };
         assert_eq!(findings.len(), 1, "{name}: {findings:?}");
-        assert_eq!((findings[0].fatal, findings[0].message.as_str()), (fatal, message), "{name}");
+        let as_grave = (findings[0].consequence == Consequence::Refused) == fatal;
+        assert_eq!((as_grave, findings[0].message.as_str()), (true, message), "{name}");
     }
 }
 
@@ -195,4 +201,94 @@ fn a_first_challenge_asks_for_the_least_that_opens_something() {
         &["read", "write"],
     );
     assert_eq!(policy.endpoint("notes").unwrap().initial_scopes.as_ref(), [Arc::from("notes:read")]);
+}
+
+#[test]
+fn what_becomes_of_a_tool_without_a_rule_depends_on_its_plugin() {
+    let cases = [
+        ("compiled in", Misfits::Refuse, Some(Consequence::Refused)),
+        ("new", Misfits::KeepOut, Some(Consequence::KeptOut)),
+        ("serves already", Misfits::Hide, None),
+    ];
+    for (name, misfits, refused) in cases {
+        let compiled =
+            Policy::compile(&config("read = { scopes = [] }"), &[plugin("notes", misfits, &["read", "write"])], None);
+        match (compiled, refused) {
+            (Err(findings), Some(consequence)) => {
+                assert_eq!((findings.len(), findings[0].consequence), (1, consequence), "{name}");
+                assert_eq!(findings[0].plugin.as_deref(), Some("notes"), "{name}");
+                assert!(findings[0].help.contains("write = { scopes"), "{name}: {}", findings[0].help);
+            }
+            (Ok((policy, findings)), None) => {
+                assert_eq!(
+                    policy.endpoint("notes").unwrap().tools.keys().map(|name| &**name).collect::<Vec<_>>(),
+                    ["read"]
+                );
+                assert_eq!((findings.len(), findings[0].consequence), (1, Consequence::Warning), "{name}");
+                assert!(findings[0].message.contains("\"write\"") && findings[0].message.contains("hidden"), "{name}");
+            }
+            (compiled, _) => panic!("{name}: {compiled:?}"),
+        }
+    }
+}
+
+#[test]
+fn of_two_tools_of_one_name_the_one_that_need_not_run_makes_way() {
+    let rules = r#""*" = { scopes = [] }
+        [plugins.more]
+        library = "libmore.so"
+        tools."*" = { scopes = [] }"#;
+    let cases = [
+        ("a library after a compiled-in one", ["notes", "more"], Misfits::Refuse, Misfits::KeepOut, "more"),
+        ("a library before a compiled-in one", ["more", "notes"], Misfits::Refuse, Misfits::KeepOut, "more"),
+        ("two libraries", ["more", "notes"], Misfits::KeepOut, Misfits::KeepOut, "notes"),
+        ("one that serves already", ["more", "notes"], Misfits::Refuse, Misfits::Hide, "more"),
+        ("two compiled-in ones", ["notes", "more"], Misfits::Refuse, Misfits::Refuse, "more"),
+    ];
+    for (name, order, notes, more, culprit) in cases {
+        let mut config = config(rules);
+        config.endpoints["notes"].plugins = order.map(str::to_owned).into();
+        let plugins = [plugin("notes", notes, &["read"]), plugin("more", more, &["read"])];
+        let findings = match Policy::compile(&config, &plugins, None) {
+            Ok((policy, findings)) => {
+                assert_eq!(&*policy.endpoint("notes").unwrap().tools["read"].plugin, "notes", "{name}");
+                findings
+            }
+            Err(findings) => findings,
+        };
+        assert_eq!((findings.len(), findings[0].plugin.as_deref()), (1, Some(culprit)), "{name}: {findings:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_called_under_a_rate_that_stays_counts_on_after_an_edit() {
+    let cases = [
+        ("the same rate, other scopes", r#"read = { scopes = ["notes:read"], rate = "1/h" }"#, "read", false),
+        ("the same rate, another name", r#"read = { scopes = [], rate = "1/h", name = "look" }"#, "look", false),
+        ("another rate", r#"read = { scopes = [], rate = "2/h" }"#, "read", true),
+        ("no rate", r#"read = { scopes = [] }"#, "read", true),
+    ];
+    for (name, edited, tool, permitted) in cases {
+        let before = compile(r#"read = { scopes = [], rate = "1/h" }"#, &["read"]);
+        let trail = Trail::new();
+        let reader = principal(&["notes:read"]);
+        trail.decide(&before, &reader, "read").await.unwrap().finish(Ending::Ok);
+        let (after, _) = Policy::compile(&config(edited), &tools(&["read"]), Some(&before)).unwrap();
+        let decided = trail.decide(&after, &reader, tool).await;
+        assert_eq!(decided.is_ok(), permitted, "{name}: {:?}", decided.as_ref().err());
+        drop(decided);
+        drop(trail.records());
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_knows_of_the_permits_that_are_out() {
+    let plugins = tools(&["read"]);
+    let (policy, _) = Policy::compile(&config("read = { scopes = [] }"), &plugins, None).unwrap();
+    let trail = Trail::new();
+    let permit = trail.decide(&policy, &principal(&[]), "read").await.unwrap();
+    assert_eq!(plugins[0].permits.len(), 1);
+    permit.finish(Ending::Ok);
+    assert_eq!(plugins[0].permits.len(), 0);
+    assert_eq!(trail.records().len(), 1);
 }

@@ -1,7 +1,7 @@
 //! What a Toolgate plugin is written with.
 //!
-//! ```
-//! use toolgate_plugin::{Plugin, arguments, settings, tools};
+//! ```standalone_crate
+//! use toolgate_plugin::{Plugin, arguments, export_plugin, settings, tools};
 //!
 //! /// Greets people; its settings are all that it holds.
 //! #[settings]
@@ -26,12 +26,14 @@
 //!         format!("{greeting}, {}!", args.name)
 //!     }
 //! }
+//!
+//! export_plugin!(Hello);
+//! # fn main() {}
 //! ```
 //!
-//! With `toolgate_plugin::export_plugin!(Hello);` at its end and `crate-type = ["cdylib"]` in its `Cargo.toml`, which
-//! names no other dependency than this crate, that is a whole plugin: a library that `config.toml` names. Doc
-//! comments become the descriptions that models read, argument structs the input schemas, return types the output
-//! schemas.
+//! That is a whole plugin, which `config.toml` names once it is built. Its `Cargo.toml` says `crate-type = ["cdylib"]`
+//! and names no other dependency than this crate. Doc comments become the descriptions that models read, argument
+//! structs the input schemas, return types the output schemas.
 //!
 //! # Further
 //!

@@ -23,6 +23,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod told;
+#[cfg(unix)]
+mod worker;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -32,6 +34,8 @@ use toolgate_plugin::{HostHandle, Tool, ToolProvider};
 
 pub(super) use copy::fingerprint;
 pub use manifest::Manifest;
+#[cfg(unix)]
+pub use worker::{NotAWorker, work};
 
 use self::{
     failure::{CreateError, OpenError},

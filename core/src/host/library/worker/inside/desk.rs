@@ -1,0 +1,213 @@
+//! Where requests come in and answers go out: threads that take turns at the socket.
+//!
+//! One thread reads a request, hands the socket to the next and works on the request itself, so that a plugin that
+//! answers at once costs no switch between threads, and one that blocks keeps nobody else waiting.
+
+use std::{
+    collections::HashSet,
+    io::{self, Write as _},
+    os::unix::net::UnixStream,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Signal, getpid, kill_process},
+};
+use serde::Serialize;
+use toolgate_abi::OK;
+
+use super::{
+    super::{
+        super::{border::Instance, link::Ears},
+        wire::{Frame, Kind, frame},
+    },
+    Deserted, Reader,
+};
+
+/// Threads that wait although nothing is asked; more than these leave.
+const IDLE: usize = 4;
+/// How long a plugin may take to let go once the server has closed the socket.
+const PARTING: Duration = Duration::from_millis(1500);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says things to the server, a frame at a time.
+pub(super) struct Mouth(Mutex<UnixStream>);
+
+impl Mouth {
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self(Mutex::new(socket))
+    }
+
+    pub(super) fn tell(&self, kind: Kind, value: &impl Serialize) -> Result<(), Deserted> {
+        let payload = serde_json::to_vec(value).map_err(|_| Deserted)?;
+        self.say(kind, 0, "", &payload);
+        Ok(())
+    }
+
+    /// A server that has gone is `watch_server`'s to notice.
+    fn say(&self, kind: Kind, id: u64, method: &str, payload: &[u8]) {
+        if let Some(frame) = frame(kind, id, method, payload) {
+            let _ = lock(&self.0).write_all(&frame);
+        }
+    }
+}
+
+/// Requests that are not answered yet, and the threads for them.
+pub(super) struct Desk {
+    mouth: Arc<Mouth>,
+    /// Largest result, in bytes.
+    largest: u64,
+    open: Mutex<HashSet<u64>>,
+}
+
+impl Ears for Desk {
+    fn answered(&self, id: u64, status: i32, payload: &[u8]) {
+        if !lock(&self.open).remove(&id) {
+            tracing::debug!(id, "an answer to nothing that was asked, or the second one; it is dropped");
+            return;
+        }
+        let size = payload.len() as u64;
+        if size > self.largest {
+            self.mouth.say(Kind::TooLarge, id, "", &size.to_le_bytes());
+        } else {
+            self.mouth.say(if status == OK { Kind::Result } else { Kind::Error }, id, "", payload);
+        }
+    }
+
+    fn told(&self, method: &str, params: &[u8]) {
+        let size = (method.len() + params.len()) as u64;
+        if size > self.largest {
+            tracing::warn!(size, "the plugin told more than a result may hold; it is dropped");
+        } else {
+            self.mouth.say(Kind::Told, 0, method, params);
+        }
+    }
+}
+
+/// What the threads share.
+struct Shift {
+    desk: Arc<Desk>,
+    /// Taken away at the end.
+    instance: RwLock<Option<Instance>>,
+    reader: Mutex<Reader>,
+    /// Threads that read or wait to.
+    waiting: AtomicUsize,
+    threads: AtomicUsize,
+    most: usize,
+}
+
+impl Desk {
+    pub(super) fn new(mouth: Arc<Mouth>, largest: u64) -> Self {
+        Self { mouth, largest, open: Mutex::default() }
+    }
+
+    /// Answer until the server closes the socket, with at most so many threads.
+    pub(super) fn serve(self: Arc<Self>, instance: Instance, reader: Reader, most: usize) -> Result<(), Deserted> {
+        let shift = Arc::new(Shift {
+            desk: self,
+            instance: RwLock::new(Some(instance)),
+            reader: Mutex::new(reader),
+            waiting: AtomicUsize::new(0),
+            threads: AtomicUsize::new(1),
+            most,
+        });
+        shift.work();
+        Ok(())
+    }
+}
+
+impl Shift {
+    fn work(self: &Arc<Self>) {
+        loop {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let frame = lock(&self.reader).frame();
+            let waiting = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+            let Ok(Some(frame)) = frame else { self.part() };
+            if waiting == 0 && self.most > 1 {
+                self.hire();
+            }
+            self.handle(&frame);
+            if self.waiting.load(Ordering::SeqCst) >= IDLE {
+                self.threads.fetch_sub(1, Ordering::SeqCst);
+                return;
+            }
+        }
+    }
+
+    /// One more thread, if there may be one.
+    fn hire(self: &Arc<Self>) {
+        let more = |threads| (threads < self.most).then_some(threads + 1);
+        if self.threads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_err() {
+            return;
+        }
+        let shift = Arc::clone(self);
+        let hired = std::thread::Builder::new().name("toolgate-call".into()).spawn(move || shift.work());
+        if let Err(error) = hired {
+            // Those that are there go on; calls wait for one of them.
+            self.threads.fetch_sub(1, Ordering::SeqCst);
+            tracing::warn!(%error, "no more threads for calls; limits.memory may be too small");
+        }
+    }
+
+    fn handle(&self, frame: &Frame) {
+        let instance = self.instance.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(instance) = &*instance else { return };
+        match frame.kind {
+            Kind::Request => {
+                lock(&self.desk.open).insert(frame.id);
+                instance.request(frame.id, &frame.method, &frame.payload);
+            }
+            Kind::Notify => instance.notify(&frame.method, &frame.payload),
+            other => tracing::warn!(?other, "the server spoke out of turn"),
+        }
+    }
+
+    /// The server has closed the socket: let the plugin go and exit. `watch_server` sees to it that this ends.
+    fn part(&self) -> ! {
+        if let Some(instance) = self.instance.write().unwrap_or_else(PoisonError::into_inner).take() {
+            instance.release();
+        }
+        std::process::exit(0)
+    }
+}
+
+/// Whatever the plugin does with the other threads: when the server has gone, this process ends.
+pub(super) fn watch_server(socket: &UnixStream) -> io::Result<()> {
+    let socket = socket.try_clone()?;
+    std::thread::Builder::new().name("toolgate-watch".into()).stack_size(128 * 1024).spawn(move || {
+        let gone = hang_up();
+        let mut sockets = [PollFd::new(&socket, gone)];
+        loop {
+            let polled = poll(&mut sockets, None);
+            if polled.is_ok() && sockets[0].revents().intersects(gone) {
+                break;
+            }
+            if polled.is_err_and(|error| error != rustix::io::Errno::INTR) {
+                break;
+            }
+        }
+        // Whoever reads the socket sees the same and exits in good order.
+        std::thread::sleep(PARTING);
+        let _ = kill_process(getpid(), Signal::KILL);
+        std::process::abort();
+    })?;
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn hang_up() -> PollFlags {
+    PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR
+}
+
+#[cfg(not(target_os = "linux"))]
+fn hang_up() -> PollFlags {
+    PollFlags::HUP | PollFlags::ERR
+}

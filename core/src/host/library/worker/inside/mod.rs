@@ -1,0 +1,146 @@
+//! The worker process itself: reads its orders, confines itself, opens the library, and answers until the socket
+//! closes.
+//!
+//! Starts no async runtime: a request costs one wake-up of a thread that waits on the socket. Prints nothing of its
+//! own but to standard error, which the server logs.
+
+mod desk;
+
+use std::{
+    io::{self, Read as _},
+    os::unix::net::UnixStream,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use rustix::io::fcntl_dupfd_cloexec;
+
+use super::{
+    super::{
+        border::Library,
+        failure::{CreateError, OpenError},
+        manifest::Manifest,
+    },
+    handshake::{Created, Opened, Orders, Refusal, VERSION},
+    sandbox,
+    wire::{Decoder, Frame, Kind},
+};
+use desk::{Desk, Mouth};
+
+/// Frames from the server are as large as callers' arguments; the server is trusted to have bounded those.
+const LARGEST: usize = 1 << 30;
+
+/// This process was not started by a server.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`toolgate worker` is started by the server itself, for libraries with isolation = \"process\"; try a library with `toolgate plugin run FILE`"
+)]
+pub struct NotAWorker;
+
+/// Be a worker: does not return while the server wants it.
+///
+/// # Errors
+/// [`NotAWorker`] if standard input is no socket that a server holds the other end of.
+pub fn work() -> Result<ExitCode, NotAWorker> {
+    let socket = take_socket().map_err(|_| NotAWorker)?;
+    let mut reader = Reader { socket, decoder: Decoder::new(LARGEST) };
+    let orders = match reader.frame() {
+        Ok(Some(Frame { kind: Kind::Orders, payload, .. })) => payload,
+        _ => return Err(NotAWorker),
+    };
+    let mouth = Arc::new(Mouth::new(reader.socket.try_clone().map_err(|_| NotAWorker)?));
+    Ok(if serve(reader, &mouth, &orders).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The socket behind standard input, moved to where a plugin that reads its input does not find it.
+fn take_socket() -> io::Result<UnixStream> {
+    let input = io::stdin();
+    if rustix::net::sockopt::socket_domain(&input)? != rustix::net::AddressFamily::UNIX {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let socket = fcntl_dupfd_cloexec(&input, 3)?;
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    Ok(socket.into())
+}
+
+/// The server is gone, or speaks nonsense: nothing is left to do.
+struct Deserted;
+
+impl From<io::Error> for Deserted {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+fn serve(mut reader: Reader, mouth: &Arc<Mouth>, orders: &[u8]) -> Result<(), Deserted> {
+    let orders: Orders = serde_json::from_slice(orders).map_err(|_| Deserted)?;
+    if orders.version != VERSION {
+        // The server compares as well, and says so.
+        let refused = Refusal { message: format!("the worker is {VERSION}"), help: String::new(), setting: None };
+        return mouth.tell(Kind::Opened, &opened(Vec::new(), Err(refused)));
+    }
+    // Single-threaded up to here: what follows binds every thread that is started later.
+    let missing = sandbox::enter(&orders);
+    tracing_subscriber::fmt().with_writer(io::stderr).without_time().with_target(false).with_ansi(false).init();
+    desk::watch_server(&reader.socket)?;
+    let library = match Library::open(&orders.library) {
+        Ok(library) => library,
+        Err(error) => return mouth.tell(Kind::Opened, &opened(missing, Err(error.into()))),
+    };
+    mouth.tell(Kind::Opened, &opened(missing, Ok(library.manifest().clone())))?;
+    let params = match reader.frame()? {
+        Some(Frame { kind: Kind::Create, payload, .. }) => payload,
+        _ => return Err(Deserted),
+    };
+    let desk = Arc::new(Desk::new(Arc::clone(mouth), orders.result));
+    let instance = match library.create(&params, Arc::clone(&desk) as _) {
+        Ok(instance) => instance,
+        Err(error) => return mouth.tell(Kind::Created, &Created { instance: Err(error.into()) }),
+    };
+    mouth.tell(Kind::Created, &Created { instance: Ok(()) })?;
+    desk.serve(instance, reader, if library.manifest().blocking { orders.threads } else { 1 })
+}
+
+fn opened(missing: Vec<String>, manifest: Result<Manifest, Refusal>) -> Opened {
+    Opened { version: VERSION.into(), missing, manifest }
+}
+
+impl From<OpenError> for Refusal {
+    fn from(error: OpenError) -> Self {
+        Self { message: error.to_string(), help: error.help(), setting: None }
+    }
+}
+
+impl From<CreateError> for Refusal {
+    fn from(error: CreateError) -> Self {
+        let message = error.to_string();
+        let setting = match error {
+            CreateError::Refused { path, .. } => path,
+            CreateError::Silent | CreateError::Unusable(_) => None,
+        };
+        Self { message, help: String::new(), setting }
+    }
+}
+
+/// Frames off the socket.
+struct Reader {
+    socket: UnixStream,
+    decoder: Decoder,
+}
+
+impl Reader {
+    /// The next frame, once it is there; `None` at the end.
+    fn frame(&mut self) -> io::Result<Option<Frame>> {
+        loop {
+            if let Some(frame) = self.decoder.next().map_err(io::Error::other)? {
+                return Ok(Some(frame));
+            }
+            match self.socket.read(self.decoder.room()) {
+                Ok(0) => return Ok(None),
+                Ok(count) => self.decoder.filled(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

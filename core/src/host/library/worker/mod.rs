@@ -1,0 +1,73 @@
+//! A library in a process of its own (`isolation = "process"`): whatever it does there, the server outlives it.
+//!
+//! The server's side: [`supervisor`] keeps a worker running and is the [`Link`](super::link::Link) to it, [`life`] is
+//! one process from its start to its end, [`output`] logs what it prints, [`gauge`] measures it. The worker's side:
+//! [`inside`], confined by [`sandbox`] before it opens the library. Between them: [`wire`] and [`handshake`].
+//! Knows nothing of tools, settings or callers: methods and bytes.
+
+mod gauge;
+mod handshake;
+mod inside;
+mod life;
+mod obituary;
+mod output;
+mod sandbox;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
+
+#[allow(unused_imports, reason = "being built")]
+pub(super) use handshake::Refusal;
+pub use inside::{NotAWorker, work};
+#[allow(unused_imports, reason = "being built")]
+pub(super) use supervisor::{Opened, open};
+
+use crate::config::Limits;
+
+/// Takes a method and its params.
+pub(super) type Told = dyn Fn(&str, &[u8]) + Send + Sync;
+
+/// What a worker is started with, each time.
+pub(super) struct Spec {
+    /// The plugin's name in the configuration.
+    pub(super) plugin: Arc<str>,
+    /// The private copy of the library.
+    pub(super) library: PathBuf,
+    /// The library as the operator knows it, for messages.
+    pub(super) origin: PathBuf,
+    /// Whatever must live as long as the worker: the private copy.
+    pub(super) kept: Arc<dyn Any + Send + Sync>,
+    /// The plugin's own folder; made if it is not there.
+    pub(super) state_dir: PathBuf,
+    pub(super) limits: Limits,
+    pub(super) patience: Patience,
+    /// Takes the plugin's notifications. Must not block.
+    pub(super) told: Arc<Told>,
+}
+
+/// How long a worker may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From a cancelled call to its end, and from a full socket to one that takes more.
+    pub(super) grace: Duration,
+    /// To open the library, and again to create the instance.
+    pub(super) start: Duration,
+    /// To answer `toolgate/shutdown`.
+    pub(super) shutdown: Duration,
+    /// To exit once the socket is closed.
+    pub(super) exit: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(5),
+            start: Duration::from_secs(30),
+            shutdown: Duration::from_secs(5),
+            exit: Duration::from_secs(2),
+        }
+    }
+}

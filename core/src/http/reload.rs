@@ -1,0 +1,289 @@
+//! Reloading: what makes the server look at its configuration again, one look at a time, and the swap.
+//!
+//! All that can fail is done beside what serves; then registry and app are swapped, and neither can fail.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    app::{App, State},
+    changes::{self, Standing},
+    live::Live,
+    standing::Ground,
+    watch::Watch,
+};
+use crate::{
+    config::{self, Config, Diagnostic, Diagnostics, Environment, Loaded, PluginKind},
+    host::{BuildError, Changes, Rebuilt, Retired},
+};
+
+/// Why the server looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Somebody asked, and wants an answer in the log.
+    Signal,
+    /// A file may have changed.
+    Files,
+    /// A plugin says that its tools have changed.
+    Tools,
+}
+
+/// Reloads the server.
+pub(super) struct Reloader {
+    path: PathBuf,
+    /// As it was stated at the start.
+    started: Config,
+    ground: Ground,
+    live: Arc<Live>,
+    watch: Option<Watch>,
+    stirred: Arc<Notify>,
+    hangup: Hangup,
+    /// What was wrong with the files, so that it is told once.
+    broken: Option<Diagnostics>,
+    /// Replaced plugins that have calls in flight.
+    retiring: TaskTracker,
+    at_once: CancellationToken,
+}
+
+impl Reloader {
+    /// From here on, a hangup is heard.
+    pub(super) fn new(path: &Path, started: Config, ground: Ground, live: Arc<Live>) -> Self {
+        let stirred = Arc::new(Notify::new());
+        Self {
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+            started,
+            ground,
+            live,
+            watch: Some(Watch::new(Arc::clone(&stirred))),
+            stirred,
+            hangup: Hangup::new(),
+            broken: None,
+            retiring: TaskTracker::new(),
+            at_once: CancellationToken::new(),
+        }
+    }
+
+    /// Reload whenever there is reason to, until `stop`; then end the plugins that were replaced.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        // What was edited while the server started is seen by a first look.
+        self.aim();
+        self.stirred.notify_one();
+        loop {
+            let cause = {
+                let registry = self.ground.registry.load();
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break,
+                    () = self.hangup.heard() => Cause::Signal,
+                    () = registry.tools_changed() => Cause::Tools,
+                    () = self.stirred.notified() => Cause::Files,
+                }
+            };
+            match cause {
+                Cause::Tools => self.relist().await,
+                // The look comes before the reading: what changes in between is looked at again.
+                cause if self.files_have_changed().await || cause == Cause::Signal => self.reload(cause).await,
+                _ => {}
+            }
+        }
+        self.at_once.cancel();
+        self.retiring.close();
+        self.retiring.wait().await;
+    }
+
+    /// Watch the files that the server runs with now.
+    fn aim(&mut self) {
+        let state = self.live.state();
+        let plugins = state.config.plugins.values().filter(|section| section.enabled);
+        let libraries = plugins.filter_map(|section| match section.kind()? {
+            PluginKind::Library(path) => Some(path.to_owned()),
+            PluginKind::Builtin(_) => None,
+        });
+        let mut files: BTreeSet<PathBuf> = libraries.collect();
+        files.insert(self.path.clone());
+        files.insert(self.path.with_file_name(".env"));
+        if self.watch.as_mut().is_some_and(|watch| watch.aim(&files)) {
+            self.stirred.notify_one();
+        }
+    }
+
+    async fn files_have_changed(&mut self) -> bool {
+        let Some(mut watch) = self.watch.take() else { return true };
+        let looked = tokio::task::spawn_blocking(move || {
+            let changed = watch.has_changed();
+            (watch, changed)
+        });
+        let Ok((watch, changed)) = looked.await else { return true };
+        self.watch = Some(watch);
+        changed
+    }
+
+    async fn reload(&mut self, cause: Cause) {
+        let begun = Instant::now();
+        let path = self.path.clone();
+        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::from_process())).await;
+        let loaded = match loaded {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(wrong)) => return self.refuse(wrong, cause),
+            Err(error) => return tracing::error!(%error, "the configuration could not be loaded"),
+        };
+        let was_broken = self.broken.take().is_some();
+        let Loaded { mut config, source, warnings } = loaded;
+        let state = self.live.state();
+        let standing = Standing { started: &self.started, running: &state.config, dev: self.ground.dev.is_some() };
+        let held = changes::hold_back(&standing, &mut config, &source);
+        let registry = self.ground.registry.load();
+        let tries_again = cause == Cause::Signal && !registry.is_whole();
+        if !tries_again && changes::is_same(&config, &state.config) && registry.suits(&config).await {
+            tell(&held);
+            if cause == Cause::Signal || was_broken || !held.is_empty() {
+                tracing::info!("nothing has changed that takes effect now");
+            }
+            return;
+        }
+        tell(&warnings);
+        tell(&held);
+        let profiles = match self.ground.profiles(&config) {
+            Ok(profiles) => profiles,
+            Err(error) => return tracing::error!(%error, "nothing is reloaded; what served before serves on"),
+        };
+        let rebuilt = match registry.rebuild(&config).await {
+            Ok(rebuilt) => rebuilt,
+            Err(error) => {
+                tell(&error.diagnostics(&source));
+                return tracing::error!("nothing is reloaded; what served before serves on");
+            }
+        };
+        drop(registry);
+        for finding in &rebuilt.findings {
+            tell(&[finding.diagnostic(&source)]);
+        }
+        for (_, errors) in rebuilt.registry.failures() {
+            errors.iter().for_each(|error| tell(&[error.diagnostic(&source)]));
+        }
+        for (plugin, error) in &rebuilt.changes.behind {
+            tell(&[error.diagnostic(&source)]);
+            tracing::error!(%plugin, "the new plugin does not start; the one before serves on");
+        }
+        let changes = self.swap_registry(rebuilt);
+        self.swap_app(self.ground.state(config, profiles, Some(&state)), &state);
+        self.aim();
+        tracing::info!("reloaded in {}: {changes}", humantime::format_duration(whole_millis(begun)));
+    }
+
+    /// The files are broken. Said again only to who asks again.
+    fn refuse(&mut self, wrong: Diagnostics, cause: Cause) {
+        if cause == Cause::Signal || self.broken.as_ref() != Some(&wrong) {
+            tell(&wrong.0);
+            tracing::error!("nothing is reloaded; what served before serves on");
+        }
+        self.broken = Some(wrong);
+    }
+
+    /// The tools of some plugins have changed.
+    async fn relist(&mut self) {
+        let state = self.live.state();
+        match self.ground.registry.load().relist(&state.config).await {
+            None => {}
+            Some(Ok(rebuilt)) => {
+                for finding in &rebuilt.findings {
+                    let plugin = finding.plugin.as_deref().unwrap_or_default();
+                    tracing::warn!(plugin, "{}; {}", finding.message, finding.help);
+                }
+                self.swap_registry(rebuilt);
+                tracing::info!("tools were listed again");
+            }
+            Some(Err(BuildError::Rules(findings))) => {
+                let told: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+                tracing::error!("the tools have changed but cannot be served: {}", told.join("; "));
+            }
+            Some(Err(BuildError::Plugins(errors))) => {
+                errors.iter().for_each(|error| tracing::error!(%error, "the tools have changed but cannot be served"));
+            }
+        }
+    }
+
+    fn swap_registry(&self, rebuilt: Rebuilt) -> Changes {
+        self.ground.registry.swap(rebuilt.registry);
+        for plugin in rebuilt.retired {
+            self.retiring.spawn(Retired::end(plugin, self.at_once.clone()));
+        }
+        rebuilt.changes
+    }
+
+    fn swap_app(&self, next: State, before: &State) {
+        let gone: Vec<CancellationToken> = before
+            .endpoints
+            .iter()
+            .filter(|(name, _)| !next.endpoints.contains_key(*name))
+            .map(|(_, mounted)| mounted.stop.clone())
+            .collect();
+        self.live.swap(App::new(Arc::new(next)));
+        if gone.is_empty() {
+            return;
+        }
+        // An endpoint that is gone takes its sessions along, once their calls have had the time that others have when the
+        // server stops.
+        let (drain, at_once) = (before.config.server.drain.0, self.at_once.clone());
+        self.retiring.spawn(async move {
+            tokio::select! {
+                () = at_once.cancelled() => {}
+                () = tokio::time::sleep(drain) => {}
+            }
+            gone.iter().for_each(CancellationToken::cancel);
+        });
+    }
+}
+
+fn whole_millis(begun: Instant) -> std::time::Duration {
+    std::time::Duration::from_millis(begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX))
+}
+
+/// Findings go to the log as the commands print them.
+fn tell(findings: &[Diagnostic]) {
+    for finding in findings {
+        match finding.severity {
+            config::Severity::Error => tracing::error!("{finding}"),
+            config::Severity::Warning => tracing::warn!("{finding}"),
+        }
+    }
+}
+
+/// What a terminal or an operator sends: SIGHUP, where there is one.
+struct Hangup {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangup {
+    #[cfg(unix)]
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self { signal: signal(SignalKind::hangup()).ok() }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Self {
+        Self {}
+    }
+
+    #[cfg(unix)]
+    async fn heard(&mut self) {
+        match &mut self.signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn heard(&mut self) {
+        std::future::pending().await
+    }
+}
