@@ -23,6 +23,7 @@ REQUIRED: dict[str, dict[str, dict[str, str]]] = {
             "sep-2575-missing-capability-http-400": UNTESTABLE,  # the same
             "sep-2575-http-server-no-independent-requests-on-stream": UNTESTABLE,  # `test_streaming_elicitation`
             "sep-2575-server-no-log-without-loglevel": UNTESTABLE,  # `test_logging_tool`
+            # Warns that no change is told, since it wants `test_trigger_tool_change` to make one; see `listening` in `run`.
         },
         "tools-list": {},
         "dns-rebinding-protection": {},

@@ -24,7 +24,8 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 pub use self::stdio::{StdioError, serve as serve_stdio};
 use self::{
@@ -87,8 +88,8 @@ impl Served {
     }
 }
 
-/// A token that fires a little after `stop`, as long as the handle lives.
-fn cut_after(stop: CancellationToken) -> (CancellationToken, AbortOnDropHandle<()>) {
+/// A token that fires a little after `stop`, unless the task that does it is aborted.
+fn cut_after(stop: CancellationToken) -> (CancellationToken, JoinHandle<()>) {
     let cut = CancellationToken::new();
     let fire = cut.clone();
     let firing = tokio::spawn(async move {
@@ -96,7 +97,7 @@ fn cut_after(stop: CancellationToken) -> (CancellationToken, AbortOnDropHandle<(
         tokio::time::sleep(LAST_WORD).await;
         fire.cancel();
     });
-    (cut, AbortOnDropHandle::new(firing))
+    (cut, firing)
 }
 
 /// One configured MCP endpoint.
@@ -110,7 +111,6 @@ pub struct Endpoint {
     sessions: Sessions,
     listeners: Listeners,
     stop: CancellationToken,
-    _cutting: AbortOnDropHandle<()>,
 }
 
 impl Endpoint {
@@ -124,7 +124,8 @@ impl Endpoint {
         let longest_call =
             registry.load().policy().endpoint(&name).map_or(Duration::ZERO, EndpointPolicy::longest_call);
         let sessions = Sessions::new(server, longest_call);
-        let (cut, cutting) = cut_after(stop.clone());
+        // Not ended with the endpoint: the streams of one that is taken down outlive it until `stop`.
+        let (cut, _) = cut_after(stop.clone());
         let settings = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
@@ -136,7 +137,7 @@ impl Endpoint {
         let handler = Handler::new(Door::Exchange, Arc::clone(&listings), stop.clone());
         let service = StreamableHttpService::new(move || Ok(handler.for_another()), sessions.manager(), settings);
         let listeners = Listeners::new(server);
-        Self { name, registry, audit, service, listings, sessions, listeners, stop, _cutting: cutting }
+        Self { name, registry, audit, service, listings, sessions, listeners, stop }
     }
 
     /// Serve one exchange. Dropping the future is the caller's going away.

@@ -13,7 +13,7 @@ use rmcp::{
     service::{ServerInitializeError, serve_server_with_ct},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
 use super::{
@@ -125,7 +125,8 @@ async fn over(
     let handler = Handler::new(Door::Local(Arc::new(Local { principal, audit, first })), listings, closing.clone());
     // Listeners hear that it ends before the streams are cut; at the end of the input they are let go at once, or they
     // would count as requests that still want their answer.
-    let (cut, _cutting) = cut_after(stop);
+    let (cut, cutting) = cut_after(stop);
+    let _cutting = AbortOnDropHandle::new(cutting);
     let input = Watched { inner: input, ended: closing };
     match serve_server_with_ct(handler, (input, output), cut).await {
         Ok(service) => service.waiting().await.map(drop).map_err(|error| StdioError::Broken(error.to_string())),

@@ -8,6 +8,7 @@ mod house;
 #[cfg(unix)]
 mod life;
 mod limits;
+mod listening;
 mod quickstart;
 mod rest;
 mod sessions;

@@ -12,7 +12,8 @@ async fn discovery_names_the_versions_and_the_capabilities() {
     let result = answer.result();
     assert_eq!(answer.status, 200);
     assert_eq!(result["supportedVersions"], json!(["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]));
-    assert_eq!(result["capabilities"], json!({ "tools": {} }), "nothing is announced that is not there");
+    let offered = json!({ "tools": { "listChanged": true } });
+    assert_eq!(result["capabilities"], offered, "nothing is announced that is not there");
     assert_eq!(result["resultType"], "complete");
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "toolgate");
     assert_eq!(answer.header("mcp-session-id"), "");
