@@ -3,3 +3,4 @@
 mod compiler;
 mod example;
 mod header;
+mod words;

@@ -106,21 +106,12 @@ impl Instance {
     pub(super) fn request(self: &Arc<Self>, answer: Answer, method: &[u8], params: &[u8]) {
         let cancelled = CancellationToken::new();
         let place = self.under_way.enter(answer.id(), cancelled.clone());
-        let _inside = self.runtime.enter();
-        let mut work = match self.work(method, params, &cancelled) {
-            Ok(work) => work,
-            Err(fault) => {
+        match self.begin(method, params, &cancelled) {
+            Begun::Done(result) => {
                 drop(place);
-                return answer.give(Err(fault));
-            }
-        };
-        match Pin::new(&mut work.future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(result) => {
-                let result = self.settle(&work.label, result);
-                drop((work, place));
                 answer.give(result);
             }
-            Poll::Pending => {
+            Begun::Waits(mut work) => {
                 let instance = Arc::clone(self);
                 self.runtime.spawn(async move {
                     let result = match cancelled.run_until_cancelled(&mut work.future).await {
@@ -141,6 +132,20 @@ impl Instance {
             && let Ok(wire::Cancelled { request_id }) = serde_json::from_slice(params)
         {
             self.under_way.cancel(request_id);
+        }
+    }
+
+    /// Do as much as can be done without waiting, on this thread.
+    fn begin(self: &Arc<Self>, method: &[u8], params: &[u8], cancelled: &CancellationToken) -> Begun {
+        // Not longer than this: the host is answered outside of the plugin's runtime.
+        let _inside = self.runtime.enter();
+        let mut work = match self.work(method, params, cancelled) {
+            Ok(work) => work,
+            Err(fault) => return Begun::Done(Err(fault)),
+        };
+        match Pin::new(&mut work.future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => Begun::Done(self.settle(&work.label, result)),
+            Poll::Pending => Begun::Waits(work),
         }
     }
 
@@ -205,6 +210,12 @@ impl Instance {
 }
 
 type Job = Pin<Box<dyn Future<Output = Result<Vec<u8>, Fault>> + Send>>;
+
+/// A request after its first step.
+enum Begun {
+    Done(Result<Vec<u8>, Fault>),
+    Waits(Work),
+}
 
 /// What a request does.
 struct Work {

@@ -27,6 +27,9 @@ pub use toolgate_abi::{Bytes, VERSION};
 /// The expansion holds no `unsafe` block, and it compiles under `#![forbid(unsafe_code)]`: its three
 /// `#[unsafe(no_mangle)]` are this crate's, which vouches for the names.
 ///
+/// A request begins on the thread of the server that asks, and goes on, once it has to wait, on two threads of the
+/// plugin's own. What computes for long or blocks belongs into `tokio::task::spawn_blocking`.
+///
 /// Panics of the plugin stop at the border: the call is answered with an error, the server is told in its log, and the
 /// plugin goes on. That takes `panic = "unwind"`, which is Cargo's default; with `panic = "abort"` a panic ends the
 /// process that the plugin runs in.
