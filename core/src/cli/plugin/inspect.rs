@@ -9,11 +9,12 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use toolgate_plugin::{Tool, ToolAnnotations};
 
 use super::{
     lines::Lines,
+    run::settings,
     table::{self, Row},
 };
 use crate::{
@@ -26,8 +27,8 @@ use crate::{
 pub(super) struct Options {
     /// The library.
     file: PathBuf,
-    /// The settings to start it with, a JSON object.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
+    /// The settings to start it with: a JSON object, or @FILE for one that others must not see in the list of processes.
+    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
     settings: String,
     /// One JSON object, with the whole schemas.
     #[arg(long)]
@@ -35,12 +36,10 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(config: &Path, options: Options) -> ExitCode {
-    let settings: Map<String, Value> = match serde_json::from_str(&options.settings) {
+    let settings = match settings(&options.settings) {
         Ok(settings) => settings,
-        Err(error) => {
-            print::note(format_args!(
-                "error: the settings are not a JSON object: {error}; write them as '{{\"api_key\":\"…\"}}'"
-            ));
+        Err(text) => {
+            print::note(format_args!("error: --settings: {text}"));
             return ExitCode::from(2);
         }
     };
