@@ -17,6 +17,5 @@ pub use load::LoadError;
 pub use registry::{BuildError, Condition, Current, Offered, PluginState, Registry};
 pub use reload::{Changes, Rebuilt, Retired};
 
-
 #[cfg(test)]
 mod tests;

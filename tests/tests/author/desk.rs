@@ -135,7 +135,8 @@ impl Caller {
     /// A client of the server at `url`, with a token for `scope` that `toolgate token` got: as soon as the server knows
     /// the scope, which may stand in a configuration that it has not read yet.
     pub(crate) async fn with(folder: &Path, url: &str, scope: &str) -> Self {
-        let token = eventually(&format!("a token for {scope}"), async || {
+        let what = format!("a token for {scope}");
+        let token = eventually(&what, async || {
             let asked = toolgate(folder, &["token", "--url", url, "--scope", scope]);
             if asked.code == Some(0) { Ok(asked.stdout) } else { Err(asked.stderr) }
         });

@@ -28,7 +28,15 @@ impl Lines<'_> {
         let name = key(self.name);
         let scope = format!("{}:use", self.name);
         let mut text = String::new();
+        let there = fs::read_to_string(config).unwrap_or_default();
+        let there = Document::parse(there.as_str()).ok();
         // Writing to a String cannot fail.
+        if there
+            .as_ref()
+            .is_some_and(|there| there.get("plugins").is_some_and(|plugins| plugins.get(self.name).is_some()))
+        {
+            let _ = writeln!(text, "# There is a [plugins.{name}] already: instead of it, or under another name.");
+        }
         let _ = writeln!(text, "[plugins.{name}]");
         let _ = writeln!(text, "library = {}", string(&self.library_from(config).to_string_lossy()));
         if !self.settings.is_empty() {
@@ -45,7 +53,7 @@ impl Lines<'_> {
         let _ = writeln!(text, "\n[scopes.{}]", key(&scope));
         let _ = writeln!(text, "description = {}", string(&format!("Use the tools of {}", self.name)));
         text.push('\n');
-        text.push_str(&self.endpoint(config));
+        text.push_str(&self.endpoint(there.as_ref()));
         text
     }
 
@@ -59,10 +67,8 @@ impl Lines<'_> {
     }
 
     /// How an endpoint comes to offer the plugin: with one more name in its list, or as a new one.
-    fn endpoint(&self, config: &Path) -> String {
-        let text = fs::read_to_string(config).unwrap_or_default();
-        let document = Document::parse(text.as_str()).ok();
-        let endpoints = document.as_ref().and_then(|document| document.get("endpoints")?.as_table_like());
+    fn endpoint(&self, config: Option<&Document<&str>>) -> String {
+        let endpoints = config.and_then(|config| config.get("endpoints")?.as_table_like());
         let first = endpoints.and_then(|endpoints| {
             endpoints.iter().find_map(|(name, endpoint)| Some((name, endpoint.get("plugins")?.as_array()?)))
         });

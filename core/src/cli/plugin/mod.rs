@@ -1,11 +1,12 @@
-//! `toolgate plugin`: what an author needs, one file a command: begin (`new`), look (`inspect`),
-//! try (`run`).
+//! `toolgate plugin`: what an author needs, one file a command: begin (`new`), look (`inspect`), try (`run`).
 //!
 //! `lines` writes the configuration that both show, `table` puts a JSON Schema into rows.
 
+mod inspect;
 mod lines;
 mod new;
 mod run;
+mod table;
 
 use std::{path::Path, process::ExitCode};
 
@@ -22,6 +23,9 @@ enum Command {
     /// Write a new plugin: a folder that builds, with a test, and the configuration to add.
     #[command(after_help = "Example:\n  toolgate plugin new hello\n  toolgate plugin new hello-c --lang c")]
     New(new::Options),
+    /// Show what a plugin library says of itself: manifest, settings, tools, and the configuration to add.
+    #[command(after_help = "Example:\n  toolgate plugin inspect hello/target/release/libhello.so")]
+    Inspect(inspect::Options),
     /// Serve one plugin as an MCP server on standard input and output, for a desktop client to start.
     #[command(after_help = RUN_HELP)]
     Run(run::Options),
@@ -39,6 +43,7 @@ A library that is built again is picked up while it is served.";
 pub(super) async fn run(config: &Path, options: Options) -> ExitCode {
     match options.command {
         Command::New(options) => new::run(config, &options),
+        Command::Inspect(options) => inspect::run(config, options).await,
         Command::Run(options) => run::run(options).await,
     }
 }

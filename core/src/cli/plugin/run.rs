@@ -197,7 +197,8 @@ async fn stopped() {
     let _ = signal::ctrl_c().await;
 }
 
-fn settings(text: &str) -> Result<Map<String, Value>, String> {
+/// Settings from the command line: a JSON object, or `@FILE` for one in a file.
+pub(super) fn settings(text: &str) -> Result<Map<String, Value>, String> {
     let text = match text.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).map_err(|error| format!("cannot read \"{path}\": {error}"))?,
         None => text.to_owned(),
