@@ -114,7 +114,7 @@ async fn each_abuse_of_an_answer_ends_in_an_answer() {
         ("refuses", "invalid arguments at \"/n\": is odd".into()),
         ("unknown", "unknown tool \"unknown\"".into()),
         ("gives up", "the call was cancelled".into()),
-        ("huge", "the result has 8 MiB, more than the 4 MiB that are allowed; ask for less".into()),
+        ("huge", "the result has 8.0 MiB, more than the 4.0 MiB that are allowed; ask for less".into()),
         ("answers", "here".into()),
     ];
     for definitions in [&[][..], &[MAY_BLOCK]] {
