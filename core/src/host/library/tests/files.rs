@@ -120,7 +120,7 @@ fn a_file_that_may_not_be_read_says_so() {
     let folder = folder();
     let path = folder.path().join("secret.so");
     fs::write(&path, "x").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     // Nothing is unreadable to root.
     if fs::read(&path).is_err() {
         assert!(matches!(refusal(&path), OpenError::Unreadable { .. }));
