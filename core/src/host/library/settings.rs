@@ -18,13 +18,8 @@ use crate::{config::nearest, host::LoadError};
 pub(super) fn check(plugin: &str, manifest: &Manifest, settings: &Value) -> Result<(), LoadError> {
     let Some(schema) = &manifest.settings_schema else { return Ok(()) };
     let validator = compile(schema).map_err(|message| wrong(plugin, "", message, String::new()))?;
-    // A mistyped key leaves the right one missing: the typing error is what to mend.
-    let worst = validator.iter_errors(settings).min_by_key(|error| match error.kind() {
-        ValidationErrorKind::AdditionalProperties { .. } | ValidationErrorKind::UnevaluatedProperties { .. } => 0,
-        ValidationErrorKind::Required { .. } => 2,
-        _ => 1,
-    });
-    worst.map_or(Ok(()), |error| Err(told(plugin, schema, innermost(&error))))
+    let worst = validator.iter_errors(settings).min_by_key(urgency);
+    worst.map_or(Ok(()), |error| Err(told(plugin, schema, settings, innermost(&error))))
 }
 
 /// A wrong setting at a JSON Pointer.
@@ -50,14 +45,26 @@ where
         return error;
     };
     let depth = |error: &ValidationError<'_>| error.instance_path().segments().count();
-    let deepest = context.iter().flatten().max_by_key(|inner| depth(inner));
-    match deepest {
-        Some(inner) if depth(inner) > depth(error) => innermost(inner),
+    // An option of another type was not meant at all.
+    let meant = |error: &ValidationError<'_>| !matches!(error.kind(), ValidationErrorKind::Type { .. });
+    let furthest =
+        context.iter().flatten().max_by_key(|inner| (depth(inner), meant(inner), std::cmp::Reverse(urgency(inner))));
+    match furthest {
+        Some(inner) if depth(inner) > depth(error) || meant(inner) => innermost(inner),
         _ => error,
     }
 }
 
-fn told(plugin: &str, schema: &Value, error: &ValidationError<'_>) -> LoadError {
+/// A mistyped key leaves the right one missing: the typing error is what to mend.
+fn urgency(error: &ValidationError<'_>) -> u8 {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { .. } | ValidationErrorKind::UnevaluatedProperties { .. } => 0,
+        ValidationErrorKind::Required { .. } => 2,
+        _ => 1,
+    }
+}
+
+fn told(plugin: &str, schema: &Value, settings: &Value, error: &ValidationError<'_>) -> LoadError {
     let place = error.instance_path().to_string();
     let (message, help) = match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected }
@@ -66,9 +73,15 @@ fn told(plugin: &str, schema: &Value, error: &ValidationError<'_>) -> LoadError 
             let keys = keys(schema, error.schema_path().as_str());
             let help = match nearest(key, keys.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None if keys.is_empty() => "remove it; the plugin has no settings here".into(),
                 None => format!("known here: {}", keys.join(", ")),
             };
+            return wrong(plugin, &join(&place, key), format!("unknown setting {key:?}"), help);
+        }
+        // Where no key is known, the validator does not say which it found.
+        ValidationErrorKind::FalseSchema if error.schema_path().as_str().ends_with("/additionalProperties") => {
+            let table = settings.pointer(&place).and_then(Value::as_object);
+            let key = table.and_then(|table| table.keys().next()).map_or("", String::as_str);
+            let help = "remove it; the plugin has no settings here".into();
             return wrong(plugin, &join(&place, key), format!("unknown setting {key:?}"), help);
         }
         ValidationErrorKind::Required { property } => {

@@ -80,12 +80,20 @@ fn text(answer: Result<Outcome, ToolError>) -> String {
     result.content.first().and_then(|content| content.as_text()).unwrap_or_default().to_owned()
 }
 
+/// The words without " (line 1, column 23)".
+fn without_place(text: &str) -> String {
+    match text.split_once(" (line ") {
+        Some((before, after)) => format!("{before}{}", after.split_once(')').unwrap().1),
+        None => text.to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn each_abuse_of_an_answer_ends_in_an_answer() {
     let fault = |what: &str| {
         format!("the plugin \"unruly\" answered with {what}; this is a fault of the plugin, not of the arguments")
     };
-    let early = fault("invalid JSON: it ends too early (line 1, column 0)");
+    let early = fault("invalid JSON: it ends too early");
     let cases = [
         ("answers", "here".into()),
         ("answers twice", "here".into()),
@@ -94,9 +102,9 @@ async fn each_abuse_of_an_answer_ends_in_an_answer() {
         ("answers later", "here".into()),
         ("answers nothing", early.clone()),
         ("answers a length without bytes", early),
-        ("answers half", fault("invalid JSON: it ends too early (line 1, column 24)")),
-        ("answers a secret", fault("JSON that is no CallToolResult (line 1, column 19)")),
-        ("answers bytes", fault("invalid JSON (line 1, column 1)")),
+        ("answers half", fault("invalid JSON: it ends too early")),
+        ("answers a secret", fault("JSON that is no CallToolResult")),
+        ("answers bytes", fault("invalid JSON")),
         ("answers a status", "the plugin \"unruly\" failed: it answered with the unknown status 7".into()),
         ("fails", "the plugin \"unruly\" failed: no luck".into()),
         (
@@ -106,13 +114,14 @@ async fn each_abuse_of_an_answer_ends_in_an_answer() {
         ("refuses", "invalid arguments at \"/n\": is odd".into()),
         ("unknown", "unknown tool \"unknown\"".into()),
         ("gives up", "the call was cancelled".into()),
-        ("huge", "the result has 8 MiB, more than the 4 MiB that are allowed; ask for less".into()),
+        ("huge", "the result has 8.0 MiB, more than the 4.0 MiB that are allowed; ask for less".into()),
         ("answers", "here".into()),
     ];
     for definitions in [&[][..], &[MAY_BLOCK]] {
         let bench = start(definitions, json!({}), Limits::default()).await.unwrap();
         for (tool, expected) in &cases {
-            assert_eq!(text(bench.call(tool).await), *expected, "{tool} {definitions:?}");
+            let answer = text(bench.call(tool).await);
+            assert_eq!(without_place(&answer), *expected, "{tool} {definitions:?}");
         }
         assert_eq!(bench.limiter.told(), ["1 results were larger than limits.result"]);
         bench.provider.shutdown().await;

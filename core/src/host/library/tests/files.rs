@@ -1,6 +1,6 @@
 //! Claims about files that are no plugin: each says what it is and what to do.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{fs, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use toolgate_plugin::HostHandle;
 
@@ -28,8 +28,8 @@ fn refusal(path: &Path) -> OpenError {
 
 /// An ELF header with these fields changed.
 fn elf(changes: &[(usize, u8)]) -> Vec<u8> {
-    let mut bytes = fs::read(std::env::current_exe().unwrap()).unwrap();
-    bytes.truncate(64);
+    let mut bytes = vec![0; 64];
+    fs::File::open(std::env::current_exe().unwrap()).unwrap().read_exact(&mut bytes).unwrap();
     bytes[16] = 3;
     bytes[56] = 0;
     bytes[57] = 0;
@@ -120,7 +120,7 @@ fn a_file_that_may_not_be_read_says_so() {
     let folder = folder();
     let path = folder.path().join("secret.so");
     fs::write(&path, "x").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     // Nothing is unreadable to root.
     if fs::read(&path).is_err() {
         assert!(matches!(refusal(&path), OpenError::Unreadable { .. }));
