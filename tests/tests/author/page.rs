@@ -13,7 +13,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -168,7 +168,7 @@ async fn what_the_page_tells_is_what_happens() {
             }
         }
         for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
-            pin(&PathBuf::from(entry.path()));
+            pin(&entry.path());
         }
     }
     assert!(ran >= 10 && server.is_some(), "the page has commands: {ran}");
