@@ -186,3 +186,17 @@ async fn what_was_started_for_a_registry_that_is_refused_ends_and_the_one_before
     assert!(findings.iter().any(|finding| finding.message.contains("\"echo\" has no rule")), "{findings:?}");
     assert!(!slow.is_down.load(Ordering::SeqCst));
 }
+
+#[tokio::test]
+async fn other_settings_make_another_instance_and_retire_the_one_before() {
+    let tavily = |key: &str| {
+        config(&format!(
+            "[plugins.slow]\nbuiltin = \"tavily\"\nsettings = {{ api_key = \"{key}\" }}\ntools.\"*\" = {{ scopes = [] }}\n"
+        ))
+    };
+    let (registry, _) = Registry::build(&tavily("tvly-one"), TaskTracker::new()).await.unwrap();
+    let rebuilt = registry.rebuild(&tavily("tvly-two")).await.unwrap();
+    assert_eq!((rebuilt.changes.to_string().as_str(), rebuilt.retired.len()), ("replaced \"slow\"", 1));
+    let rebuilt = registry.rebuild(&tavily("tvly-one")).await.unwrap();
+    assert_eq!((rebuilt.changes.to_string().as_str(), rebuilt.retired.len()), ("kept \"slow\"", 0));
+}

@@ -86,16 +86,24 @@ impl Reloader {
                     () = self.stirred.notified() => Cause::Files,
                 }
             };
-            match cause {
-                Cause::Tools => self.relist().await,
-                // The look comes before the reading: what changes in between is looked at again.
-                cause if self.files_have_changed().await || cause == Cause::Signal => self.reload(cause).await,
-                _ => {}
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.look(cause) => {}
             }
         }
         self.at_once.cancel();
         self.retiring.close();
         self.retiring.wait().await;
+    }
+
+    async fn look(&mut self, cause: Cause) {
+        if cause == Cause::Tools {
+            return self.relist().await;
+        }
+        // Before the files are read: what changes in between is looked at again.
+        if self.files_have_changed().await || cause == Cause::Signal {
+            self.reload(cause).await;
+        }
     }
 
     /// Watch the files that the server runs with now.
@@ -143,7 +151,8 @@ impl Reloader {
         if !tries_again && changes::is_same(&config, &state.config) && registry.suits(&config).await {
             tell(&held);
             if self.refused.take().is_some() || cause == Cause::Signal || !held.is_empty() {
-                tracing::info!("nothing has changed that takes effect now");
+                let now = if held.is_empty() { "" } else { " that takes effect now" };
+                tracing::info!("nothing has changed{now}");
             }
             return;
         }

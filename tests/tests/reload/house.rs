@@ -14,7 +14,7 @@ pub(crate) const RELOADED: &str = "reloaded in ";
 /// What a reload that was refused ends with.
 pub(crate) const REFUSED: &str = "nothing is reloaded; what served before serves on";
 /// What a reload that found nothing ends with, if somebody asked for it.
-pub(crate) const UNCHANGED: &str = "nothing has changed that takes effect now";
+pub(crate) const UNCHANGED: &str = "nothing has changed";
 
 /// The configuration that most tests begin with.
 pub(crate) const CONFIG: &str = r#"

@@ -8,7 +8,7 @@ use std::sync::{
 use crate::house::{House, RELOADED};
 
 /// How many calls are under way at a time, half of them through each face.
-const CALLERS: usize = 8;
+const CALLERS: usize = 4;
 /// How often the server reloads.
 const RELOADS: usize = 1_000;
 

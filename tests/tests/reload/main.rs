@@ -5,7 +5,10 @@
 
 mod edits;
 mod house;
+#[cfg(unix)]
 mod kept;
+#[cfg(unix)]
 mod load;
 mod plugins;
+#[cfg(unix)]
 mod triggers;
