@@ -119,3 +119,37 @@ fn plugins_do_not_know_the_server() {
         assert!(!knows, "{} depends on the server", manifest.display());
     }
 }
+
+#[test]
+fn unsafe_code_has_one_room_on_each_side_of_the_border() {
+    let rooms = [("src", "src/host/library/border.rs"), ("../plugins/sdk/src", "../plugins/sdk/src/export/border.rs")];
+    for (folder, room) in rooms {
+        for (path, text) in sources(&root().join(folder)).into_iter().filter(|(path, _)| *path != root().join(room)) {
+            for (index, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                // `#[unsafe(no_mangle)]` is not among them: what a plugin exports is written where its macro is.
+                let words =
+                    ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern", "allow(unsafe_code"];
+                let named = words.iter().any(|word| code.contains(word));
+                assert!(!named, "{}:{} has `unsafe`, which lives in {room}", path.display(), index + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_unsafe_block_has_its_argument() {
+    for room in ["src/host/library/border.rs", "../plugins/sdk/src/export/border.rs"] {
+        let text = fs::read_to_string(root().join(room)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (index, line) in lines.iter().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if !code.contains("unsafe {") && !code.contains("unsafe impl") {
+                continue;
+            }
+            // Right above the statement that the block is in.
+            let before = &lines[index.saturating_sub(6)..index];
+            assert!(before.iter().any(|line| line.starts_with("// SAFETY:")), "{room}:{} has no argument", index + 1);
+        }
+    }
+}

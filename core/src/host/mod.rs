@@ -11,7 +11,7 @@ mod load;
 mod registry;
 
 pub use call::{CallEnd, Surroundings, misfit};
-pub use library::Manifest;
+pub use library::{Inspection, Manifest, inspect};
 #[cfg(unix)]
 pub use library::{NotAWorker, work};
 pub use load::{LoadError, PluginState};

@@ -23,7 +23,7 @@ use toolgate_abi::{AbiVersion, Bytes, Complete, Create, ERROR, OK, Peer, VERSION
 use super::{
     failure::{CreateError, OpenError},
     image,
-    link::{Ears, ErrorObject},
+    link::Ears,
     manifest::Manifest,
 };
 
@@ -104,7 +104,7 @@ impl Library {
         let refusal = seat.refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
         if status != OK {
             leave(key);
-            return Err(refusal.map_or(CreateError::Silent, |payload| refusal_in_words(&payload)));
+            return Err(refusal.map_or(CreateError::Silent, |payload| CreateError::read(&payload)));
         }
         let peer = room.peer;
         if !(size_of::<Peer>()..=size_of::<Room>()).contains(&peer.size) {
@@ -163,16 +163,6 @@ fn linker_words(error: &libloading::Error) -> String {
         words = source.to_string();
     }
     words
-}
-
-fn refusal_in_words(payload: &[u8]) -> CreateError {
-    match serde_json::from_slice::<ErrorObject>(payload) {
-        Ok(error) => {
-            let path = error.data.get("path").and_then(|path| path.as_str()).map(str::to_owned);
-            CreateError::Refused { message: error.message, path: path.filter(|_| error.code == code::SETTINGS) }
-        }
-        Err(_) => CreateError::Silent,
-    }
 }
 
 // === An instance ===

@@ -3,9 +3,11 @@
 //! Owns every message about a file, its version and its manifest, and what to do about each. Knows nothing of how
 //! they are found out.
 
-use toolgate_abi::VERSION;
+use std::path::Path;
 
-use super::image::Format;
+use toolgate_abi::{VERSION, code};
+
+use super::{image::Format, link::ErrorObject};
 
 /// A library cannot be opened as a plugin.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +75,38 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// Whether nothing of the library has got into the process.
+    pub(super) fn is_before_linking(&self) -> bool {
+        !matches!(self, Self::NotAPlugin { .. } | Self::OlderAbi { .. } | Self::NewerAbi { .. } | Self::Manifest { .. })
+    }
+
+    /// The same about the file that the operator knows, not its copy.
+    pub(super) fn about(mut self, library: &Path) -> Self {
+        let known = library.display().to_string();
+        if let Self::Unlinkable { path, why } = &mut self {
+            // The linker's words begin with the file that it was given.
+            *why = why.replace(&format!("{path}: "), "");
+        }
+        match &mut self {
+            Self::Missing(path) | Self::Folder(path) | Self::Empty(path) | Self::Restless(path) => *path = known,
+            Self::Unreadable { path, .. }
+            | Self::Truncated { path, .. }
+            | Self::NotALibrary { path, .. }
+            | Self::OtherSystem { path, .. }
+            | Self::OtherArchitecture { path, .. }
+            | Self::Unlinkable { path, .. }
+            | Self::NotAPlugin { path, .. }
+            | Self::OlderAbi { path, .. }
+            | Self::NewerAbi { path, .. }
+            | Self::Manifest { path, .. }
+            | Self::Copy { path, .. } => *path = known,
+            Self::TooMany(_) => {}
+        }
+        self
+    }
+}
+
 /// The server's own target, as a compiler names it.
 fn target() -> String {
     let arch = std::env::consts::ARCH;
@@ -97,4 +131,13 @@ pub(super) enum CreateError {
     /// It said yes and gave nothing to call.
     #[error("the plugin started without {0}")]
     Unusable(&'static str),
+}
+
+impl CreateError {
+    /// The refusal in an error object.
+    pub(super) fn read(payload: &[u8]) -> Self {
+        let Ok(error) = serde_json::from_slice::<ErrorObject>(payload) else { return Self::Silent };
+        let path = error.data.get("path").and_then(|path| path.as_str()).map(str::to_owned);
+        Self::Refused { message: error.message, path: path.filter(|_| error.code == code::SETTINGS) }
+    }
 }
