@@ -12,7 +12,9 @@ mod registry;
 mod reload;
 
 pub use call::{CallEnd, Surroundings, misfit};
-pub use library::{Inspection, Manifest, NotAWorker, inspect, work};
+pub use library::{Inspection, Manifest, inspect};
+#[cfg(unix)]
+pub use library::{NotAWorker, work};
 pub use load::LoadError;
 pub use registry::{BuildError, Condition, Current, Offered, PluginState, Registry};
 pub use reload::{Changes, Rebuilt, Retired};

@@ -16,6 +16,10 @@ mod image;
 mod inside;
 mod link;
 mod manifest;
+#[cfg(not(unix))]
+#[path = "no_process.rs"]
+mod process;
+#[cfg(unix)]
 mod process;
 mod provider;
 mod settings;
@@ -24,6 +28,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod told;
+#[cfg(unix)]
 mod worker;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -34,6 +39,7 @@ use toolgate_plugin::{HostHandle, Tool, ToolProvider};
 
 pub(super) use copy::fingerprint;
 pub use manifest::Manifest;
+#[cfg(unix)]
 pub use worker::{NotAWorker, work};
 
 use self::{

@@ -19,10 +19,8 @@ mod wire;
 
 use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
-#[allow(unused_imports, reason = "being built")]
 pub(super) use handshake::Refusal;
 pub use inside::{NotAWorker, work};
-#[allow(unused_imports, reason = "being built")]
 pub(super) use supervisor::{Opened, open};
 
 use crate::config::Limits;
