@@ -13,11 +13,11 @@ mod reload;
 
 pub use call::{CallEnd, Surroundings, misfit};
 pub use library::{Inspection, Manifest, inspect};
+#[cfg(unix)]
+pub use library::{NotAWorker, work};
 pub use load::LoadError;
 pub use registry::{BuildError, Condition, Current, Offered, PluginState, Registry};
 pub use reload::{Changes, Rebuilt, Retired};
-#[cfg(unix)]
-pub use library::{NotAWorker, work};
 
 #[cfg(test)]
 mod tests;

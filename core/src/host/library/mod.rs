@@ -32,10 +32,10 @@ use serde_json::{Value, json};
 use tokio::{task::spawn_blocking, time::timeout};
 use toolgate_plugin::{HostHandle, Tool, ToolProvider};
 
-pub(super) use copy::fingerprint;
-pub use manifest::Manifest;
 #[cfg(unix)]
 use copy::Copy;
+pub(super) use copy::fingerprint;
+pub use manifest::Manifest;
 #[cfg(unix)]
 pub use worker::{NotAWorker, work};
 
