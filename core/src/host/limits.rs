@@ -81,11 +81,6 @@ impl Limiter {
         }
     }
 
-    /// The bounds.
-    pub(super) fn bounds(&self) -> &Limits {
-        &self.limits
-    }
-
     /// A place to run in, now or after those before; otherwise the result that says so.
     pub(super) async fn enter(&self) -> Result<Place, ToolResult> {
         struct Waits<'a>(&'a AtomicUsize);

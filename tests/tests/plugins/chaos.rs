@@ -69,7 +69,7 @@ async fn a_plugin_that_misbehaves_harms_nobody_and_leaves_nothing_behind() {
     }
     let house = rested(house).await;
     let before = holdings(&house);
-    let rounds = rounds(60);
+    let rounds = rounds(100);
     let started = Instant::now();
     for index in 0..rounds {
         round(&house, &WAYS[index % WAYS.len()]).await;
