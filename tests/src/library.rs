@@ -2,11 +2,13 @@
 //! from C source.
 
 use std::{
-    env::consts::{DLL_PREFIX, DLL_SUFFIX},
+    env::consts::DLL_SUFFIX,
     path::{Path, PathBuf},
-    process::Command,
-    sync::Mutex,
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
+
+use serde_json::Value;
 
 use crate::server::{profile, workspace};
 
@@ -18,18 +20,30 @@ use crate::server::{profile, workspace};
 pub fn of_crate(package: &str) -> PathBuf {
     // One build after another: cargo would queue them anyway.
     static BUILT: Mutex<Vec<(String, PathBuf)>> = Mutex::new(Vec::new());
-    let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, library)) = built.iter().find(|(name, _)| name == package) {
         return library.clone();
     }
     let (folder, profile) = profile().expect("tests run from a target folder");
-    let status = Command::new(env!("CARGO"))
+    let output = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["build", "--quiet", "--package", package, "--lib", "--profile", &profile, "--target-dir"])
+        .args(["build", "--quiet", "--message-format=json-render-diagnostics", "--package", package, "--lib"])
+        .args(["--profile", &profile, "--target-dir"])
         .arg(folder.parent().expect("a profile's folder is in the target folder"))
-        .status();
-    assert!(status.is_ok_and(|status| status.success()), "{package} builds; what keeps it from that is said above");
-    let library = folder.join(format!("{DLL_PREFIX}{}{DLL_SUFFIX}", package.replace('-', "_")));
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{package} builds; what keeps it from that is said above");
+    // The crate itself comes last, and a library may have another name than its package.
+    let artifacts = output.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let files: Vec<PathBuf> = artifacts
+        .filter(|artifact: &Value| {
+            artifact["target"]["crate_types"].as_array().is_some_and(|c| c.contains(&"cdylib".into()))
+        })
+        .flat_map(|artifact| artifact["filenames"].as_array().cloned().unwrap_or_default())
+        .filter_map(|file| file.as_str().filter(|file| file.ends_with(DLL_SUFFIX)).map(PathBuf::from))
+        .collect();
+    let library = files.last().cloned().expect("the crate is a cdylib");
     built.push((package.to_owned(), library.clone()));
     library
 }

@@ -3,11 +3,6 @@
 //! Owns the results that stand in for a call that met a bound, and the counts (`recent`). Knows nothing of what a call
 //! does.
 
-#![allow(
-    dead_code,
-    reason = "being built: the loader refuses large results, /readyz tells the counts, a reload compares"
-)]
-
 mod recent;
 mod size;
 
@@ -84,11 +79,6 @@ impl Limiter {
             waiting: AtomicUsize::new(0),
             met: Mutex::default(),
         }
-    }
-
-    /// The bounds.
-    pub(super) fn bounds(&self) -> &Limits {
-        &self.limits
     }
 
     /// A place to run in, now or after those before; otherwise the result that says so.

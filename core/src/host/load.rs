@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::digest;
 use jsonschema::Validator;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -94,7 +93,7 @@ enum Kind {
     Builtin(Builtin),
     /// By its content, so that a file that was only touched is the same.
     Library {
-        content: Option<Vec<u8>>,
+        content: Option<String>,
         isolation: Isolation,
         limits: Box<Limits>,
     },
@@ -106,12 +105,9 @@ impl Identity {
     pub(super) async fn of(section: &Plugin) -> Self {
         let kind = match section.kind() {
             Some(PluginKind::Builtin(builtin)) => Kind::Builtin(builtin),
-            Some(PluginKind::Library(library)) => {
-                let library = library.to_owned();
-                let content = tokio::task::spawn_blocking(move || {
-                    let content = std::fs::read(library).ok()?;
-                    Some(digest::digest(&digest::SHA256, &content).as_ref().to_vec())
-                });
+            Some(PluginKind::Library(path)) => {
+                let path = path.to_owned();
+                let content = tokio::task::spawn_blocking(move || library::fingerprint(&path).ok());
                 // How long a call may take is a matter of rules alone.
                 let limits = Box::new(Limits { timeout: config::Duration::seconds(0), ..section.limits.clone() });
                 Kind::Library { content: content.await.unwrap_or_default(), isolation: section.isolation, limits }

@@ -18,7 +18,7 @@ use toolgate_tests::{
     process::{children, open_files, resident},
 };
 
-use super::house::{Answer, House, Plan, crashing, rounds};
+use super::house::{Answer, House, Plan, crashing, http, rounds};
 
 /// Calls at a time; most of them to plugins that behave.
 const CONCURRENT: usize = 200;
@@ -67,14 +67,16 @@ async fn a_plugin_that_misbehaves_harms_nobody_and_leaves_nothing_behind() {
     for way in WAYS {
         round(&house, way).await;
     }
-    let before = settled(&house).await;
-    let rounds = rounds(60);
+    let house = rested(house).await;
+    let before = holdings(&house);
+    let rounds = rounds(100);
     let started = Instant::now();
     for index in 0..rounds {
         round(&house, &WAYS[index % WAYS.len()]).await;
     }
     let span = started.elapsed();
-    let mut after = settled(&house).await;
+    let house = rested(house).await;
+    let mut after = holdings(&house);
     // What is on its way back is given a moment.
     house
         .until("what the server held before", async |house| {
@@ -137,12 +139,16 @@ fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
-/// What the server holds once nothing is under way.
-async fn settled(house: &House) -> Holdings {
+/// The server once nothing is under way, and with a client that has no connections left.
+async fn rested(house: Arc<House>) -> Arc<House> {
+    let House { server, http: _ } = Arc::into_inner(house).expect("no call is under way");
+    let house = House { server, http: http() };
     house.worker("crashing").await;
+    let open = async |house: &House| open_files(house.pid()).filter(|&open| open < CONCURRENT / 2);
+    house.until("the end of all connections", open).await;
     house.until("two workers and no more", async |house| (children(house.pid()).len() == 2).then_some(())).await;
     assert_eq!(house.readiness("hello").await["state"], Value::from("ready"));
-    holdings(house)
+    Arc::new(house)
 }
 
 fn holdings(house: &House) -> Holdings {

@@ -10,9 +10,9 @@ const ROWS: [(&str, &str); 7] = [
     ("settings", "told to refuse this"),
     ("silent", "the plugin refused to start and did not say why"),
     ("panic", "the plugin panicked while it started"),
-    ("abort", "aborted"),
+    ("abort", "SIGABRT"),
     ("segfault", "SIGSEGV"),
-    ("hang", "more than"),
+    ("hang", "did not start within"),
 ];
 
 #[tokio::test]

@@ -7,8 +7,6 @@
 //!
 //! `border` is the one module of the server with `unsafe` code. Nothing here knows rules, callers' tokens or HTTP.
 
-#![allow(dead_code, unused_imports, reason = "being built")]
-
 mod border;
 mod copy;
 mod failure;
@@ -45,7 +43,6 @@ pub use worker::{NotAWorker, work};
 use self::{
     failure::{CreateError, OpenError},
     inside::{Inside, Tenant},
-    link::Link,
     provider::Provider,
     shelf::{Borrowed, SHELF},
     table::Table,

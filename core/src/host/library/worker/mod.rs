@@ -37,6 +37,7 @@ pub(super) struct Spec {
     /// The library as the operator knows it, for messages.
     pub(super) origin: PathBuf,
     /// Whatever must live as long as the worker: the private copy.
+    #[expect(dead_code, reason = "held, not read")]
     pub(super) kept: Arc<dyn Any + Send + Sync>,
     /// The plugin's own folder; made if it is not there.
     pub(super) state_dir: PathBuf,
