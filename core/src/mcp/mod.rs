@@ -149,7 +149,7 @@ impl Endpoint {
         if !self.sessions.claim(&mut head.headers, principal.id()) {
             return Answer::Response(sessions::gone());
         }
-        let registry = self.registry.load();
+        let mut registry = self.registry.load();
         let mut permit = None;
         let mut admission = None;
         let mut seat = None;
@@ -161,6 +161,8 @@ impl Endpoint {
             match message {
                 Message::Call { tool, arguments } => {
                     let Ok(slot) = self.audit.reserve().await else { return Answer::Unrecordable };
+                    // The rules of the moment of the decision: the wait may have outlasted a reload.
+                    registry = self.registry.load();
                     let arguments = if self.audit.wants_arguments() { message::arguments(arguments) } else { None };
                     let request = Request {
                         face: Face::Mcp,

@@ -105,7 +105,7 @@ fn a_new_crate_is_in_order_for_the_usual_judges() {
     let folder = folder();
     // Inside another workspace too.
     fs::write(folder.path().join("Cargo.toml"), "[workspace]\nmembers = []\n").expect("a workspace");
-    for name in ["hello", "web-search-with-words", "z2"] {
+    for name in ["judged", "web-search-with-words", "z2"] {
         let folder = new(folder.path(), name, &[]).folder;
         shell(&folder, "cargo fmt --check").well();
         shell(&folder, "cargo clippy --quiet --all-targets -- -D warnings").well();

@@ -80,14 +80,15 @@ fn reword(source: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_crate_is_built_served_called_with_its_own_scope_changed_and_picked_up() {
     let launch = Launch::new(CONFIG);
-    let hello = new(launch.folder(), "hello", &[]).folder;
-    assert!(shell(&hello, "cargo test").well().contains("3 passed"));
-    shell(&hello, "cargo build --release").well();
-    let library = format!("hello/target/release/{}", library_name("hello"));
+    // A name of its own: cargo keeps what is between sources and libraries by name, and other tests build crates too.
+    let travels = new(launch.folder(), "travels", &[]).folder;
+    assert!(shell(&travels, "cargo test").well().contains("3 passed"));
+    shell(&travels, "cargo build --release").well();
+    let library = format!("travels/target/release/{}", library_name("travels"));
     let server = launch.start().await;
-    served_called_and_picked_up_anew(server, "hello", &library, |folder| {
-        reword(&folder.join("hello/src/lib.rs"));
-        shell(&folder.join("hello"), "cargo build --release").well();
+    served_called_and_picked_up_anew(server, "travels", &library, |folder| {
+        reword(&folder.join("travels/src/lib.rs"));
+        shell(&folder.join("travels"), "cargo build --release").well();
     })
     .await;
 }

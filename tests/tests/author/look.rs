@@ -10,19 +10,19 @@ use crate::desk::{library_name, new, shell, toolgate};
 #[test]
 fn a_library_in_rust_shows_its_settings_its_tools_and_the_lines_to_add() {
     let folder = TempDir::with_prefix("author-").expect("an empty folder");
-    let hello = new(folder.path(), "hello", &[]).folder;
-    shell(&hello, "cargo build --release").well();
-    let library = format!("hello/target/release/{}", library_name("hello"));
+    let looked = new(folder.path(), "looked", &[]).folder;
+    shell(&looked, "cargo build --release").well();
+    let library = format!("looked/target/release/{}", library_name("looked"));
     let told = toolgate(folder.path(), &["plugin", "inspect", &library]).well();
     for line in [
-        "hello 0.1.0",
+        "looked 0.1.0",
         "  Greets people",
         "  KEY       TYPE    DEFAULT  MEANING",
         "  greeting  string  -        What a greeting begins with; \"Hello\" if left out.",
         "    Greet somebody by name.",
         "    ARGUMENT  TYPE    DEFAULT   MEANING",
         "    name      string  required  Whom to greet.",
-        "greet = { scopes = [\"hello:use\"] }",
+        "greet = { scopes = [\"looked:use\"] }",
     ] {
         assert!(told.lines().any(|told| told == line), "{line:?} in\n{told}");
     }
@@ -31,7 +31,7 @@ fn a_library_in_rust_shows_its_settings_its_tools_and_the_lines_to_add() {
     let whole = toolgate(folder.path(), &["plugin", "inspect", &library, "--json"]).well();
     let whole: Value = serde_json::from_str(&whole).expect("JSON");
     assert_eq!((&whole["abi"], &whole["error"]), (&Value::from(1), &Value::Null));
-    assert_eq!(whole["manifest"]["name"], "hello");
+    assert_eq!(whole["manifest"]["name"], "looked");
     assert!(whole["manifest"]["settingsSchema"]["properties"]["greeting"].is_object(), "{whole}");
     assert_eq!(whole["tools"][0]["inputSchema"]["required"][0], "name");
 

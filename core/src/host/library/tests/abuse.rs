@@ -123,7 +123,7 @@ async fn each_abuse_of_an_answer_ends_in_an_answer() {
             let answer = text(bench.call(tool).await);
             assert_eq!(without_place(&answer), *expected, "{tool} {definitions:?}");
         }
-        assert_eq!(bench.limiter.told(), ["1 results were larger than limits.result"]);
+        assert_eq!(bench.limiter.told(), ["1 call in the last hour had a result larger than limits.result"]);
         bench.provider.shutdown().await;
     }
 }

@@ -38,6 +38,7 @@ use super::{
     output,
     wire::{Decoder, Frame, Kind, frame},
 };
+use crate::config::Size;
 
 /// A frame may be this much larger than the largest result.
 const MARGIN: u64 = 256 * 1024;
@@ -61,6 +62,8 @@ pub(super) struct Death {
     pub(super) end: End,
     /// `None` if it could not be learnt.
     pub(super) status: Option<ExitStatus>,
+    /// It said that it got no more memory, of this much.
+    pub(super) starved: Option<Size>,
 }
 
 /// What is spoken over: the part of a life that callers share.
@@ -318,6 +321,9 @@ struct Process {
     child: Child,
     group: Option<Pid>,
     output: JoinSet<()>,
+    /// Whether it said that it got no more memory.
+    starved: Arc<AtomicBool>,
+    memory: Size,
 }
 
 impl Process {
@@ -387,7 +393,11 @@ impl Life {
             () = voice.write() => End::Left,
         };
         let death = self.bury(end, spec.patience.exit).await;
-        let message = format!("the plugin \"{}\" {} while it was to {what}", spec.plugin, death.words());
+        let during = match death.end {
+            End::Left => format!(" when it was to {what}"),
+            End::Condemned(_) => String::new(),
+        };
+        let message = format!("the plugin \"{}\" {}{during}", spec.plugin, death.words());
         let help = "its own words are in the log; mend the plugin, or set `enabled = false`".to_owned();
         Err(Refusal { message, help, setting: None })
     }
@@ -457,7 +467,8 @@ impl Life {
         let _ = tokio::time::timeout(Duration::from_millis(200), async { while output.join_next().await.is_some() {} })
             .await;
         output.abort_all();
-        Death { end, status: status.ok().and_then(Result::ok) }
+        let starved = self.process.starved.load(Ordering::Relaxed).then_some(self.process.memory);
+        Death { end, status: status.ok().and_then(Result::ok), starved }
     }
 }
 
@@ -523,14 +534,15 @@ fn spawn(spec: &Spec, socket: std::os::unix::net::UnixStream) -> io::Result<Proc
         .kill_on_drop(true);
     let mut child = command.spawn()?;
     let mut tasks = JoinSet::new();
+    let starved = Arc::new(AtomicBool::new(false));
     if let Some(pipe) = child.stdout.take() {
-        tasks.spawn(output::log(Arc::clone(&spec.plugin), "stdout", pipe));
+        tasks.spawn(output::log(Arc::clone(&spec.plugin), "stdout", pipe, Arc::clone(&starved)));
     }
     if let Some(pipe) = child.stderr.take() {
-        tasks.spawn(output::log(Arc::clone(&spec.plugin), "stderr", pipe));
+        tasks.spawn(output::log(Arc::clone(&spec.plugin), "stderr", pipe, Arc::clone(&starved)));
     }
     let group = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    Ok(Process { child, group, output: tasks })
+    Ok(Process { child, group, output: tasks, starved, memory: spec.limits.memory })
 }
 
 /// Our own binary, as a worker. On Linux the very file that runs, even if another was installed in its place.

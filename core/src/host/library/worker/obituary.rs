@@ -11,7 +11,12 @@ impl Death {
     pub(super) fn words(&self) -> String {
         match (&self.end, self.status) {
             (End::Condemned(reason), _) => reason.clone(),
-            (End::Left, Some(status)) => status_words(status),
+            (End::Left, Some(status)) => match self.starved {
+                Some(memory) => {
+                    format!("{}: it got no more memory than the {memory} of limits.memory", status_words(status))
+                }
+                None => status_words(status),
+            },
             (End::Left, None) => "ended, nobody knows how".into(),
         }
     }
@@ -52,6 +57,7 @@ fn name(signal: Signal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Size;
 
     #[test]
     fn each_way_of_dying_has_its_words() {
@@ -64,10 +70,13 @@ mod tests {
             (0, "ended itself (exit status 0)"),
         ];
         for (raw, expected) in table {
-            let death = Death { end: End::Left, status: Some(ExitStatus::from_raw(*raw)) };
+            let death = Death { end: End::Left, status: Some(ExitStatus::from_raw(*raw)), starved: None };
             assert_eq!(death.words(), *expected, "status {raw}");
         }
-        let hung = Death { end: End::Condemned("hung".into()), status: Some(ExitStatus::from_raw(9)) };
+        let starved =
+            Death { end: End::Left, status: Some(ExitStatus::from_raw(6)), starved: Some(Size::mebibytes(64)) };
+        assert_eq!(starved.words(), "crashed (SIGABRT): it got no more memory than the 64.0 MiB of limits.memory");
+        let hung = Death { end: End::Condemned("hung".into()), status: Some(ExitStatus::from_raw(9)), starved: None };
         assert_eq!(hung.words(), "hung", "the supervisor's reason wins over the signal that it sent");
     }
 }

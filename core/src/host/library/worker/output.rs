@@ -1,7 +1,10 @@
 //! What a worker prints goes to the log, line by line: bounded in length and in number, without control characters.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,18 +16,33 @@ const LONGEST: usize = 2048;
 const LINES: u32 = 100;
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Read until the pipe closes. Always reads, so that a plugin never blocks on printing.
-pub(super) async fn log(plugin: Arc<str>, stream: &'static str, mut pipe: impl AsyncRead + Unpin) {
+/// What allocators of Rust and C++ say last when they get no more.
+const STARVED: [&str; 2] = ["memory allocation of ", "std::bad_alloc"];
+
+/// Read until the pipe closes. Always reads, so that a plugin never blocks on printing. `starved` becomes true when
+/// the process says that it got no more memory.
+pub(super) async fn log(
+    plugin: Arc<str>,
+    stream: &'static str,
+    mut pipe: impl AsyncRead + Unpin,
+    starved: Arc<AtomicBool>,
+) {
     let mut lines = Lines::default();
     let mut valve = Valve::new(Instant::now());
     let mut buffer = vec![0; 8192];
     let say = |line: &str| tracing::info!(plugin = &*plugin, stream, "{line}");
+    let note = |line: &str| {
+        if STARVED.iter().any(|words| line.contains(words)) {
+            starved.store(true, Ordering::Relaxed);
+        }
+    };
     loop {
         let count = match pipe.read(&mut buffer).await {
             Ok(0) | Err(_) => break,
             Ok(count) => count,
         };
         lines.feed(&buffer[..count], |line| {
+            note(line);
             let (open, lost) = valve.pass(Instant::now());
             if lost > 0 {
                 say(&format!("{lost} lines are left out: more than {LINES} a second"));
@@ -34,7 +52,10 @@ pub(super) async fn log(plugin: Arc<str>, stream: &'static str, mut pipe: impl A
             }
         });
     }
-    lines.finish(say);
+    lines.finish(|line| {
+        note(line);
+        say(line);
+    });
     if valve.lost > 0 {
         say(&format!("{} lines are left out: more than {LINES} a second", valve.lost));
     }

@@ -163,8 +163,8 @@ async fn what_keeps_a_plugin_from_starting_is_told_in_its_words() {
     bench.patience.start = Duration::from_millis(1500);
     let table = [
         ("refuse", "no such place", Some("a.b")),
-        ("crash", "the plugin \"crash\" crashed (SIGSEGV) while it was to start", None),
-        ("hang", "the plugin \"crash\" did not start within 1s 500ms while it was to start", None),
+        ("crash", "the plugin \"crash\" crashed (SIGSEGV) when it was to start", None),
+        ("hang", "the plugin \"crash\" did not start within 1s 500ms", None),
     ];
     for (start, message, setting) in table {
         let opened = open(bench.spec()).await.expect("opens");
