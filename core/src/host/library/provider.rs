@@ -28,6 +28,9 @@ const LISTING: Duration = Duration::from_secs(30);
 /// How long a plugin may take to say how it is, and for how long that is believed.
 const PULSE: Duration = Duration::from_secs(1);
 
+/// The params of most calls have room in this many bytes.
+const USUAL: usize = 512;
+
 /// A plugin behind a link.
 pub(super) struct Provider {
     plugin: Arc<str>,
@@ -208,9 +211,10 @@ impl ToolProvider for Provider {
     async fn call(&self, call: ToolCall, cx: CallContext) -> Result<Outcome, ToolError> {
         let token = self.notices.token(&cx.progress);
         let params = CallParams::new(&call, &cx, token.as_ref().map(|token| token.number));
-        let params = serde_json::to_vec(&params)
+        let mut bytes = Vec::with_capacity(USUAL);
+        serde_json::to_writer(&mut bytes, &params)
             .map_err(|error| ToolError::failed(format!("the arguments cannot be written as JSON: {error}")))?;
-        let asked = self.link.request(method::TOOLS_CALL, params);
+        let asked = self.link.request(method::TOOLS_CALL, bytes);
         let mut waiting = Waiting { link: self.link.as_ref(), id: asked.id, over: false };
         let reply = asked.reply.await.unwrap_or_else(|_closed| self.gone());
         waiting.over = true;

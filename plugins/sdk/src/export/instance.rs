@@ -224,6 +224,9 @@ struct Work {
     future: Caught<Job>,
 }
 
+/// Most results have room in this many bytes.
+const USUAL: usize = 512;
+
 fn called(outcome: Result<Outcome, ToolError>) -> Result<Vec<u8>, Fault> {
     match outcome {
         Ok(Outcome::Complete(result)) => json(&result),
@@ -239,7 +242,10 @@ fn gone() -> Fault {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Fault> {
-    serde_json::to_vec(value).map_err(|error| Fault::internal(format!("the result is not JSON: {error}")))
+    let mut bytes = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|error| Fault::internal(format!("the result is not JSON: {error}")))?;
+    Ok(bytes)
 }
 
 fn tell(host: &Host, notice: &Notice) {
