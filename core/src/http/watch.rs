@@ -51,7 +51,8 @@ impl Watch {
                 bell.notify_one();
             }
         };
-        let debouncer = new_debouncer(QUIET, None, heard)
+        // It wakes up this often, also when nothing happens: not more often than it must.
+        let debouncer = new_debouncer(QUIET, Some(QUIET), heard)
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; SIGHUP makes the server reload"))
             .ok();
         Self { debouncer, folders: BTreeSet::new(), ways, contents: BTreeMap::new() }
