@@ -277,6 +277,9 @@ fn start_error(plugin: &str, error: ProviderError) -> LoadError {
     }
 }
 
+/// Most tools of one plugin. Every client is shown all of them, and no model can choose among more.
+const MOST_TOOLS: usize = 1000;
+
 async fn tools(plugin: &str, provider: &dyn ToolProvider) -> Result<Vec<LoadedTool>, LoadError> {
     let broken = |message: String| LoadError {
         path: vec!["plugins".into(), plugin.into()],
@@ -287,6 +290,10 @@ async fn tools(plugin: &str, provider: &dyn ToolProvider) -> Result<Vec<LoadedTo
         .tools()
         .await
         .map_err(|error| broken(format!("the plugin \"{plugin}\" cannot list its tools: {error}")))?;
+    if listed.len() > MOST_TOOLS {
+        let listed = listed.len();
+        return Err(broken(format!("the plugin \"{plugin}\" lists {listed} tools, more than {MOST_TOOLS}")));
+    }
     let mut names = HashSet::new();
     let mut tools = Vec::with_capacity(listed.len());
     for tool in listed {

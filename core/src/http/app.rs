@@ -33,7 +33,7 @@ pub(super) struct State {
     pub(super) audit: Audit,
     pub(super) endpoints: HashMap<String, Mounted>,
     pub(super) dev: Option<Arc<DevAuth>>,
-    pub(super) documents: Documents,
+    pub(super) documents: Arc<Documents>,
 }
 
 /// An MCP endpoint in its place.

@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::future;
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use super::{
     app::State,
@@ -27,6 +28,8 @@ pub(super) struct Documents {
     made: ArcSwapOption<Made>,
     verifiers: HashMap<String, Arc<Verifier>>,
     config: Arc<Config>,
+    /// Held while one is made.
+    turn: Arc<Mutex<()>>,
 }
 
 struct Made {
@@ -41,7 +44,7 @@ type Known = HashMap<String, SignInEndpoints>;
 impl Documents {
     /// The documents of a configuration, with the verifiers of the endpoints that ask for tokens.
     pub(super) fn new(config: Arc<Config>, verifiers: HashMap<String, Arc<Verifier>>) -> Self {
-        Self { made: ArcSwapOption::empty(), verifiers, config }
+        Self { made: ArcSwapOption::empty(), verifiers, config, turn: Arc::default() }
     }
 
     /// Learn where people sign in from those providers that must be asked. One that does not answer is asked again
@@ -57,12 +60,38 @@ impl Documents {
         self.verifiers.iter().filter_map(known).collect()
     }
 
+    /// The document as these callers may see it; without any, as everyone may. Made aside, one at a time: it is work
+    /// that grows with what plugins bring.
+    pub(super) async fn seen(
+        self: &Arc<Self>,
+        registry: Arc<Registry>,
+        callers: HashMap<String, Arc<Principal>>,
+    ) -> Option<Bytes> {
+        if callers.is_empty()
+            && let Some(text) = self.made(&registry, &self.known())
+        {
+            return Some(text);
+        }
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let documents = Arc::clone(self);
+        let making = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            if callers.is_empty() { documents.public(&registry) } else { documents.seen_by(&registry, &callers) }
+        });
+        making.await.ok()
+    }
+
+    /// The document that everyone may see, if it is made.
+    fn made(&self, registry: &Arc<Registry>, known: &Known) -> Option<Bytes> {
+        let stands = |made: &Arc<Made>| Arc::ptr_eq(&made.registry, registry) && made.known == *known;
+        self.made.load_full().filter(stands).map(|made| made.text.clone())
+    }
+
     /// The document that everyone may see.
-    pub(super) fn public(&self, registry: &Arc<Registry>) -> Bytes {
+    fn public(&self, registry: &Arc<Registry>) -> Bytes {
         let known = self.known();
-        let stands = |made: &Arc<Made>| Arc::ptr_eq(&made.registry, registry) && made.known == known;
-        if let Some(made) = self.made.load_full().filter(stands) {
-            return made.text.clone();
+        if let Some(text) = self.made(registry, &known) {
+            return text;
         }
         let text = Bytes::from(document(&self.config, registry, &known, &HashMap::new()).to_string());
         self.made.store(Some(Arc::new(Made { registry: Arc::clone(registry), known, text: text.clone() })));
@@ -70,7 +99,7 @@ impl Documents {
     }
 
     /// The document as one caller may see it: with the tools that only this caller's token reaches.
-    pub(super) fn seen_by(&self, registry: &Registry, callers: &HashMap<String, Arc<Principal>>) -> Bytes {
+    fn seen_by(&self, registry: &Registry, callers: &HashMap<String, Arc<Principal>>) -> Bytes {
         Bytes::from(document(&self.config, registry, &self.known(), callers).to_string())
     }
 

@@ -73,12 +73,10 @@ async fn document(state: &State, request: &Request) -> Response {
             callers.insert(name.clone(), principal);
         }
     }
-    let text = if callers.is_empty() {
-        state.documents.public(&registry)
-    } else {
-        state.documents.seen_by(&registry, &callers)
-    };
-    Response::builder().content_type("application/json").body(text)
+    match state.documents.seen(registry, callers).await {
+        Some(text) => Response::builder().content_type("application/json").body(text),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn docs(state: &State) -> Response {

@@ -75,7 +75,7 @@ impl Ground {
             endpoints.insert(name, mounted);
         }
         let gate = Gate::new(resources, self.registry.clone(), self.audit.clone());
-        let documents = Documents::new(Arc::new(config.clone()), verifiers);
+        let documents = Arc::new(Documents::new(Arc::new(config.clone()), verifiers));
         let (registry, audit) = (self.registry.clone(), self.audit.clone());
         State { config, registry, gate, audit, endpoints, dev, documents }
     }

@@ -1,15 +1,47 @@
 //! An example of a tool's arguments, from what its schema says. Must not know where the example is shown.
 
+use jsonschema::PatternOptions;
 use serde_json::{Map, Value, json};
+
+/// A schema of more parts than this has no example.
+const INTRICATE: usize = 4000;
 
 /// The schema's own example or, without one, the required arguments and those that have examples; nothing if that
 /// would not be valid.
+///
+/// A schema may come from a plugin that nobody trusts, so that the work is bounded: one that is too intricate has no
+/// example.
 pub(super) fn arguments(schema: &Map<String, Value>) -> Option<Value> {
     let whole = Value::Object(schema.clone());
+    if !is_plain(&whole, &whole, &mut { INTRICATE }) {
+        return None;
+    }
     let example = given(schema).or_else(|| object(schema, &whole, 0))?;
-    // No references outside are followed: the validator is built without resolvers.
-    let validator = jsonschema::draft202012::options().build(&whole).ok()?;
+    // No references outside are followed: the validator is built without resolvers. Patterns run in linear time; one
+    // that cannot (look-around) makes the build fail.
+    let validator =
+        jsonschema::draft202012::options().with_pattern_options(PatternOptions::regex()).build(&whole).ok()?;
     validator.is_valid(&example).then_some(example)
+}
+
+/// Whether a schema has at most `left` parts, each counted as often as references lead to it: that is how often a
+/// validator may look at it. A schema that refers to itself is not plain.
+fn is_plain(schema: &Value, whole: &Value, left: &mut usize) -> bool {
+    let Some(less) = left.checked_sub(1) else { return false };
+    *left = less;
+    match schema {
+        Value::Object(members) => members.iter().all(|(keyword, member)| match (keyword.as_str(), member) {
+            ("$ref" | "$dynamicRef", Value::String(to)) => {
+                let target = to.strip_prefix('#').and_then(|pointer| whole.pointer(pointer));
+                target.is_none_or(|target| is_plain(target, whole, left))
+            }
+            // Reached by references alone.
+            ("$defs" | "definitions", _) => true,
+            _ => is_plain(member, whole, left),
+        }),
+        Value::Array(elements) => elements.iter().all(|element| is_plain(element, whole, left)),
+        _ => true,
+    }
 }
 
 /// An example that the schema's author wrote.
@@ -75,6 +107,32 @@ fn value(schema: &Value, whole: &Value, depth: usize) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_schema_made_to_take_for_ever_has_no_example() {
+        let doubling: Map<String, Value> = (0..40)
+            .map(|n| {
+                let next = json!({ "$ref": format!("#/$defs/d{}", n + 1) });
+                (format!("d{n}"), json!({ "allOf": [next, next] }))
+            })
+            .chain([("d40".to_owned(), json!({ "type": "object" }))])
+            .collect();
+        let names: Vec<String> = (0..200).map(|n| format!("p{n}")).collect();
+        let broad: Map<String, Value> = names.iter().map(|name| (name.clone(), json!({ "$ref": "#" }))).collect();
+        let pattern = "^(?=(a|aa|a)*$)((a|a)+)+\\2b$";
+        let many = vec![json!({ "pattern": pattern }); 300];
+        let cases = [
+            ("doubling references", json!({ "allOf": [{ "$ref": "#/$defs/d0" }], "$defs": doubling })),
+            ("broad recursion", json!({ "type": "object", "properties": broad, "required": names })),
+            (
+                "patterns that backtrack",
+                json!({ "properties": { "a": { "anyOf": many, "examples": ["a".repeat(40)] } }, "required": ["a"] }),
+            ),
+        ];
+        for (name, schema) in cases {
+            assert_eq!(schema.as_object().and_then(arguments), None, "{name}");
+        }
+    }
 
     #[test]
     fn an_example_holds_what_is_required_and_what_has_examples() {
