@@ -25,6 +25,7 @@ mod shelf;
 mod table;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod told;
 #[cfg(unix)]
 mod worker;
