@@ -1,5 +1,5 @@
 /*
- * A Toolgate plugin in C: one tool, `hello`, with one argument, `name`, and one setting, `greeting`.
+ * A Toolgate plugin in C: one tool, `greet`, with one argument, `name`, and one setting, `greeting`.
  *
  * Needs nothing but toolgate_plugin.h. The order below: reading JSON, the tool, what a host asks, the three exported
  * functions. README.md says how to build and try it.
@@ -119,14 +119,14 @@ typedef struct hello {
 
 static const char tools[] =
     "{\"tools\": [{"
-    "\"name\": \"hello\", \"description\": \"Greet somebody by name.\","
+    "\"name\": \"greet\", \"description\": \"Greet somebody by name.\","
     "\"inputSchema\": {\"type\": \"object\", \"properties\": {"
     "\"name\": {\"type\": \"string\", \"description\": \"Whom to greet.\"}"
     "}, \"required\": [\"name\"], \"additionalProperties\": false},"
     "\"annotations\": {\"readOnlyHint\": true, \"openWorldHint\": false}"
     "}]}";
 
-static void say_hello(const hello *self, json arguments, asker to) {
+static void greet(const hello *self, json arguments, asker to) {
     json name = quoted(member(arguments, "name"));
     if (!name.data) {
         answer(to, TOOLGATE_ERROR,
@@ -152,7 +152,7 @@ static void request(void *instance, uint64_t id, toolgate_bytes method, toolgate
                     toolgate_complete complete, void *context) {
     asker to = {complete, context, id};
     if (is(method, "tools/call")) {
-        if (is(quoted(member(params, "name")), "hello")) say_hello(instance, member(params, "arguments"), to);
+        if (is(quoted(member(params, "name")), "greet")) greet(instance, member(params, "arguments"), to);
         else fail(to, TOOLGATE_E_UNKNOWN_TOOL, "unknown tool");
     } else if (is(method, "tools/list")) answer(to, TOOLGATE_OK, tools);
     else if (is(method, "toolgate/health")) answer(to, TOOLGATE_OK, "{\"status\": \"ready\"}");

@@ -68,6 +68,24 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostic
     Ok(Loaded { config, source, warnings: in_order(warnings) })
 }
 
+/// A configuration that stands in no file, and what somebody should look at. `values` are looked at as a file's would be;
+/// no variable is read and no reference replaced. Relative paths start at `folder`.
+///
+/// # Errors
+/// As [`load`]; findings have a key and no place.
+pub fn load_values(mut values: Value, folder: &Path) -> Result<(Config, Vec<Diagnostic>), Diagnostics> {
+    let source = Source::parse(Path::new(""), String::new())?;
+    let mut checker = Checker { source: &source, findings: Vec::new(), skip: &[] };
+    checker.values(&mut values, &shape::ROOT, &mut Vec::new());
+    refuse(checker.findings)?;
+    let mut config: Config = serde_json::from_value(values.clone())
+        .map_err(|error| Diagnostic::file_error(folder, format!("does not hold a configuration: {error}"), ""))?;
+    let findings = rules::check(&config, &values, &source);
+    refuse(findings.errors)?;
+    anchor(&mut config, folder);
+    Ok((config, findings.warnings))
+}
+
 /// The folder that relative paths start from.
 fn folder(path: &Path) -> Result<PathBuf, Diagnostics> {
     let whole = path::absolute(path).map_err(|error| {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use serde_path_to_error::{Path, Segment};
 
 use crate::{
     error::ToolError,
@@ -34,8 +35,26 @@ impl<A: DeserializeOwned + JsonSchema> Arguments for A {
     }
 
     fn read(arguments: JsonObject) -> Result<Self, ToolError> {
-        serde_json::from_value(Value::Object(arguments)).map_err(|error| ToolError::invalid("", error.to_string()))
+        serde_path_to_error::deserialize(Value::Object(arguments))
+            .map_err(|error| ToolError::invalid(pointer(error.path()), error.inner().to_string()))
     }
+}
+
+/// Where the arguments do not fit, as a JSON Pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            // A variant is the key that it is written under, or has none.
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Unknown => {}
+        }
+    }
+    pointer
 }
 
 /// A tool as `#[tool]` describes it.

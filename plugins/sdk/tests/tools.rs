@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use toolgate_plugin::{
-    CallContext, Described, Health, Json, ToolError, ToolProvider, ToolResult, arguments, output, serde_json,
+    CallContext, Described, Health, Json, ToolCall, ToolError, ToolProvider, ToolResult, arguments, output, serde_json,
     serde_json::{Value, json},
     testing::{Host, test},
     tools,
@@ -32,6 +32,18 @@ struct Anything {
     word: String,
     #[serde(flatten)]
     rest: std::collections::BTreeMap<String, String>,
+}
+
+#[arguments]
+struct Guests {
+    /// Who comes.
+    party: Vec<Guest>,
+}
+
+#[arguments]
+struct Guest {
+    #[serde(rename = "age/years")]
+    age: u32,
 }
 
 #[output]
@@ -95,6 +107,12 @@ impl Desk {
     async fn count_all(&self, _cx: toolgate_plugin::CallContext) -> Result<Described<Booking>, String> {
         let number = u32::try_from(self.booked.load(Ordering::Relaxed)).map_err(|error| error.to_string())?;
         Ok(Described { text: format!("{number} booked"), value: Booking { number } })
+    }
+
+    /// Say who comes.
+    #[tool]
+    async fn expect(&self, Guests { party }: Guests) -> String {
+        party.iter().map(|guest| guest.age).sum::<u32>().to_string()
     }
 
     /// Left out of every build.
@@ -195,6 +213,31 @@ async fn tools_are_listed_as_their_code_says() {
             "outputSchema": booking,
         },
         {
+            "name": "expect",
+            "description": "Say who comes.",
+            "inputSchema": {
+                "$schema": schema,
+                "type": "object",
+                "properties": {
+                    "party": {
+                        "description": "Who comes.",
+                        "type": "array",
+                        "items": { "$ref": "#/$defs/Guest" },
+                    },
+                },
+                "additionalProperties": false,
+                "required": ["party"],
+                "$defs": {
+                    "Guest": {
+                        "type": "object",
+                        "properties": { "age/years": { "type": "integer", "minimum": 0 } },
+                        "additionalProperties": false,
+                        "required": ["age/years"],
+                    },
+                },
+            },
+        },
+        {
             "name": "tools",
             "description": "The name of an inherent function may be that of the trait's.",
             "inputSchema": nothing,
@@ -234,6 +277,20 @@ async fn calls_are_answered_as_their_code_says() {
         assert_eq!((answer.is_error, answer.text().as_str()), (is_error, text), "row {row}");
         assert_eq!(answer.structured(), &structured, "row {row}");
     }
+}
+
+#[test]
+async fn arguments_that_only_the_code_refuses_are_named_by_their_place() {
+    let desk = Desk::default();
+    // No schema has a bound for it, so that nobody has looked at it before.
+    let Value::Object(arguments) = json!({ "party": [{ "age/years": 1 }, { "age/years": 5_000_000_000_u64 }] }) else {
+        unreachable!()
+    };
+    let call = ToolCall { name: "expect".into(), arguments };
+    let refused = ToolProvider::call(&desk, call, CallContext::for_tests()).await;
+    let Err(ToolError::InvalidArguments { path, message }) = refused else { panic!("{refused:?}") };
+    assert_eq!(path, "/party/1/age~1years");
+    assert_eq!(message, "invalid value: integer `5000000000`, expected u32");
 }
 
 #[test]

@@ -37,8 +37,19 @@ fn a_library_in_rust_shows_its_settings_its_tools_and_the_lines_to_add() {
 
     let refused = toolgate(folder.path(), &["plugin", "inspect", &library, "--settings", "[]"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    let unfit = toolgate(folder.path(), &["plugin", "inspect", &library, "--settings", "{\"greting\":\"x\"}"]).well();
-    assert!(unfit.contains("cannot be listed") && unfit.contains("greting"), "{unfit}");
+    // All that is known is told, and the status says that something is missing.
+    let unfit = toolgate(folder.path(), &["plugin", "inspect", &library, "--settings", "{\"greting\":\"x\"}"]);
+    assert_eq!(unfit.code, Some(1), "{unfit:?}");
+    for part in ["looked 0.1.0", "cannot be listed", "greting", "[plugins.looked]"] {
+        assert!(unfit.stdout.contains(part), "{part}: {unfit:?}");
+    }
+    for (limits, key) in
+        [("{\"netwrok\":true}", "netwrok"), ("{\"memory\":\"1 MiB\"}", "memory"), ("{\"timeout\":5}", "timeout")]
+    {
+        let refused = toolgate(folder.path(), &["plugin", "inspect", &library, "--limits", limits]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{limits}: {refused:?}");
+        assert!(refused.stderr.contains(&format!("--limits: {key}: ")), "{limits}: {refused:?}");
+    }
 }
 
 #[test]

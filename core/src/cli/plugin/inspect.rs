@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use toolgate_plugin::{Tool, ToolAnnotations};
 
 use super::{
+    alone::{Alone, Place},
     lines::Lines,
-    run::settings,
     table::{self, Row},
 };
 use crate::{
@@ -30,20 +30,31 @@ pub(super) struct Options {
     /// The settings to start it with: a JSON object, or @FILE for one that others must not see in the list of processes.
     #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
     settings: String,
+    /// What it may do meanwhile, as the keys of its limits in the configuration: a JSON object, or @FILE.
+    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
+    limits: String,
     /// One JSON object, with the whole schemas.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(config: &Path, options: Options) -> ExitCode {
-    let settings = match settings(&options.settings) {
-        Ok(settings) => settings,
-        Err(text) => {
-            print::note(format_args!("error: --settings: {text}"));
-            return ExitCode::from(2);
-        }
+    let alone = Alone {
+        endpoint: "inspect",
+        file: &options.file,
+        settings: &options.settings,
+        limits: &options.limits,
+        isolation: Place::Process,
+        // Not used: it is started with folders that are gone afterwards.
+        state_dir: Path::new("."),
+        audit: None,
     };
-    let inspected = match host::inspect(&options.file, Some(Value::Object(settings)), Isolation::Process).await {
+    let plugin = match alone.plugin() {
+        Ok(plugin) => plugin,
+        Err(code) => return code,
+    };
+    let settings = Some(Value::Object(plugin.settings.0));
+    let inspected = match host::inspect(&options.file, settings, &plugin.limits, Isolation::Process).await {
         Ok(inspected) => inspected,
         Err(error) => return print::failure(&with_help(&error.message, &error.help)),
     };
@@ -53,7 +64,7 @@ pub(super) async fn run(config: &Path, options: Options) -> ExitCode {
         let text = text(&options.file, config, &inspected);
         print::line(print::untrusted(text.trim_end()));
     }
-    ExitCode::SUCCESS
+    if inspected.tools.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 fn with_help(message: &str, help: &str) -> String {
@@ -93,7 +104,10 @@ fn text(file: &Path, config: &Path, inspected: &Inspection) -> String {
     match &inspected.tools {
         Err(error) => {
             let why = with_help(&error.message, &error.help);
-            let _ = writeln!(text, "  cannot be listed: {why}\n  give what it needs with --settings '{{…}}'");
+            let _ = writeln!(
+                text,
+                "  cannot be listed: {why}\n  give what it needs with --settings '{{…}}', and --limits '{{…}}' for what it may do"
+            );
         }
         Ok(tools) if tools.is_empty() => text.push_str("  none\n"),
         Ok(tools) => tools.iter().for_each(|tool| describe(&mut text, tool)),

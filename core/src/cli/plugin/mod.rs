@@ -1,7 +1,8 @@
 //! `toolgate plugin`: what an author needs, one file a command: begin (`new`), look (`inspect`), try (`run`).
 //!
-//! `lines` writes the configuration that both show, `table` puts a JSON Schema into rows.
+//! `alone` makes the configuration that the latter two run a plugin with, `lines` writes the configuration that both show, `table` puts a JSON Schema into rows.
 
+mod alone;
 mod inspect;
 mod lines;
 mod new;
@@ -24,7 +25,9 @@ enum Command {
     #[command(after_help = "Example:\n  toolgate plugin new hello\n  toolgate plugin new hello-c --lang c")]
     New(new::Options),
     /// Show what a plugin library says of itself: manifest, settings, tools, and the configuration to add.
-    #[command(after_help = "Example:\n  toolgate plugin inspect hello/target/release/libhello.so")]
+    #[command(
+        after_help = "Example:\n  toolgate plugin inspect hello/target/release/libhello.so\n  toolgate plugin inspect libweather.so --settings '{\"api_key\":\"…\"}' --limits '{\"network\":true}'"
+    )]
     Inspect(inspect::Options),
     /// Serve one plugin as an MCP server on standard input and output, for a desktop client to start.
     #[command(after_help = RUN_HELP)]
@@ -34,6 +37,9 @@ enum Command {
 const RUN_HELP: &str = "\
 Example:
   toolgate plugin run target/release/libhello.so
+
+A plugin may use the network, other files or programs if it is told to, as in [plugins.NAME.limits]:
+  toolgate plugin run libweather.so --limits '{\"network\":true,\"read\":[\"/srv/maps\"]}'
 
 In the configuration of a desktop client:
   {\"mcpServers\": {\"hello\": {\"command\": \"toolgate\", \"args\": [\"plugin\", \"run\", \"/path/to/libhello.so\"]}}}

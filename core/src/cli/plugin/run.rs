@@ -5,20 +5,21 @@
 
 use std::{
     convert::Infallible,
-    path::{Path, PathBuf, absolute},
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
 
-use clap::ValueEnum;
-use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::signal;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::super::print;
+use super::{
+    super::print,
+    alone::{Alone, Place},
+};
 use crate::{
-    config::{Builtin, Config, Diagnostic},
+    config::{Config, Diagnostic},
     host::{BuildError, Current, Rebuilt, Registry, Retired},
     mcp,
     policy::Principal,
@@ -38,6 +39,9 @@ pub(super) struct Options {
     /// The plugin's settings: a JSON object, or @FILE for one that others must not see in the list of processes.
     #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
     settings: String,
+    /// What the plugin may do, as the keys of its limits in the configuration: a JSON object, or @FILE.
+    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
+    limits: String,
     /// Where the library runs: in a worker process of its own, or inside this one.
     #[arg(long, value_enum, default_value = "process")]
     isolation: Place,
@@ -49,21 +53,7 @@ pub(super) struct Options {
     audit: Option<PathBuf>,
 }
 
-/// As `isolation` in the configuration.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Place {
-    Process,
-    None,
-}
-
 pub(super) async fn run(options: Options) -> ExitCode {
-    let settings = match settings(&options.settings) {
-        Ok(settings) => settings,
-        Err(text) => {
-            print::note(format_args!("error: --settings: {text}"));
-            return ExitCode::from(2);
-        }
-    };
     // Removed when this function ends.
     let temporary = match &options.state_dir {
         Some(_) => None,
@@ -74,9 +64,18 @@ pub(super) async fn run(options: Options) -> ExitCode {
     };
     let state_dir =
         options.state_dir.as_deref().or_else(|| temporary.as_ref().map(TempDir::path)).unwrap_or(Path::new("."));
-    let config = match config(&options, settings, state_dir) {
+    let alone = Alone {
+        endpoint: ENDPOINT,
+        file: &options.file,
+        settings: &options.settings,
+        limits: &options.limits,
+        isolation: options.isolation,
+        state_dir,
+        audit: options.audit.as_deref(),
+    };
+    let config = match alone.config() {
         Ok(config) => config,
-        Err(text) => return print::failure(&text),
+        Err(code) => return code,
     };
     let _log = match log::start(&config.log) {
         Ok(guard) => guard,
@@ -197,63 +196,6 @@ async fn stopped() {
     let _ = signal::ctrl_c().await;
 }
 
-/// Settings from the command line: a JSON object, or `@FILE` for one in a file.
-pub(super) fn settings(text: &str) -> Result<Map<String, Value>, String> {
-    let text = match text.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("cannot read \"{path}\": {error}"))?,
-        None => text.to_owned(),
-    };
-    serde_json::from_str(&text)
-        .map_err(|error| format!("these are no JSON object: {error}; write them as '{{\"key\":\"value\"}}'"))
-}
-
-/// The configuration that somebody would write for this one plugin: anyone who gets here may call each of its tools.
-fn config(options: &Options, settings: Map<String, Value>, state_dir: &Path) -> Result<Config, String> {
-    let absolute = |path: &Path| {
-        let whole = absolute(path).map_err(|error| format!("\"{}\": {error}", path.display()))?;
-        whole.into_os_string().into_string().map_err(|path| format!("the path \"{}\" is not UTF-8", path.display()))
-    };
-    let name = name(&options.file);
-    let mut plugin = json!({ "settings": settings, "required": true, "tools": { "*": { "scopes": [] } } });
-    match compiled_in(&options.file) {
-        Some(builtin) => plugin["builtin"] = json!(builtin),
-        None => {
-            plugin["library"] = json!(absolute(&options.file)?);
-            plugin["isolation"] = json!(match options.isolation {
-                Place::Process => "process",
-                Place::None => "none",
-            });
-        }
-    }
-    let audit = match &options.audit {
-        Some(file) => absolute(file)?,
-        None => if cfg!(windows) { "NUL" } else { "/dev/null" }.to_owned(),
-    };
-    let config = json!({
-        "server": { "state_dir": absolute(state_dir)? },
-        "auth": { "provider": "none" },
-        "endpoints": { ENDPOINT: { "path": "/", "plugins": [&name] } },
-        "plugins": { &name: plugin },
-        "audit": { "sink": audit },
-    });
-    serde_json::from_value(config).map_err(|error| format!("\"{}\" cannot be served: {error}", options.file.display()))
-}
-
-/// A compiled-in plugin goes by its name, unless there is a file of that name.
-fn compiled_in(file: &Path) -> Option<Builtin> {
-    let name = file.to_str().filter(|_| !file.exists())?;
-    serde_json::from_value(json!(name)).ok()
-}
-
-/// What the plugin is called here: as its file, without what makes that a library's.
-fn name(file: &Path) -> String {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(&stem);
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
-    let name: String = stem.chars().map(plain).collect();
-    if name.is_empty() { "plugin".to_owned() } else { name }
-}
-
 /// Why the plugin is not served, with the file, or with the setting that is to blame.
 fn refused(file: &Path, error: &BuildError) {
     let found: Vec<(&[String], &str, &str)> = match error {
@@ -269,40 +211,11 @@ fn refused(file: &Path, error: &BuildError) {
         let mut diagnostic = Diagnostic::file_error(file, message, help);
         // plugins.NAME.settings.KEY…
         if let [_, _, section, key @ ..] = path
-            && section == "settings"
+            && (section == "settings" || section == "limits")
         {
-            diagnostic.variable = Some("--settings".to_owned());
+            diagnostic.variable = Some(format!("--{section}"));
             diagnostic.key = key.join(".");
         }
         print::note(diagnostic);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plugin_is_called_after_its_file() {
-        let cases = [
-            ("target/release/libhello.so", "hello"),
-            ("hello.dll", "hello"),
-            ("/x/libweb_search-2.dylib", "web_search-2"),
-            ("lib.so", "lib"),
-            ("ein Plugin.so", "ein-Plugin"),
-            ("..", "plugin"),
-            ("echo", "echo"),
-        ];
-        for (file, expected) in cases {
-            assert_eq!(name(Path::new(file)), expected, "{file}");
-        }
-    }
-
-    #[test]
-    fn settings_are_a_json_object() {
-        assert!(settings("{}").is_ok_and(|settings| settings.is_empty()));
-        for text in ["", "7", "[]", "{", "@/no/such/file"] {
-            assert!(settings(text).is_err(), "{text}");
-        }
     }
 }

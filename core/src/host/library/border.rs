@@ -294,8 +294,14 @@ fn named(bytes: &[u8]) -> Option<&str> {
 
 /// Run what a plugin has called. No panic goes back into a plugin.
 fn contained(what: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(what)).is_err() {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(what)) else { return };
+    // Neither the end of what was thrown nor a log that cannot be written goes back either.
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        drop(payload);
         tracing::error!("the host panicked while a plugin spoke to it");
+    }));
+    if let Err(another) = told {
+        std::mem::forget(another);
     }
 }
 

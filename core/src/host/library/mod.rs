@@ -25,6 +25,7 @@ mod shelf;
 mod table;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod told;
 #[cfg(unix)]
 mod worker;
@@ -192,21 +193,25 @@ pub struct Inspection {
     pub tools: Result<Vec<Tool>, LoadError>,
 }
 
-/// Look at a library: its manifest, and its tools if it starts with `settings`.
+/// Look at a library: its manifest, and its tools if it starts with `settings` and within `limits`.
 ///
 /// # Errors
 /// The library cannot be opened.
-pub async fn inspect(library: &Path, settings: Option<Value>, isolation: Isolation) -> Result<Inspection, LoadError> {
+pub async fn inspect(
+    library: &Path,
+    settings: Option<Value>,
+    limits: &Limits,
+    isolation: Isolation,
+) -> Result<Inspection, LoadError> {
     let name = library.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy().into_owned());
     let room = tempfile::tempdir().map_err(|error| broken(&name, &format!("there is no temporary folder: {error}")))?;
-    let limits = Limits::default();
     let start = Start {
         plugin: &name,
         library,
         isolation,
         settings: settings.unwrap_or_else(|| json!({})),
-        limits: &limits,
-        limiter: Arc::new(Limiter::new(&name, &limits)),
+        limits,
+        limiter: Arc::new(Limiter::new(&name, limits)),
         copies: &room.path().join("libraries"),
         host: HostHandle::new(name.as_str(), room.path().join("state"), |_| {}),
     };

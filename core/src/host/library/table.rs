@@ -66,6 +66,11 @@ impl Table {
         Pending { id, reply }
     }
 
+    /// Whether somebody waits for the answer to the request `id`.
+    pub(super) fn awaits(&self, id: u64) -> bool {
+        self.waiting().senders.get(&id).is_some_and(|sender| !sender.is_closed())
+    }
+
     /// Answer the request `id`, if somebody waits.
     pub(super) fn answer(&self, id: u64, reply: impl FnOnce() -> Reply) {
         let sender = self.waiting().senders.remove(&id);

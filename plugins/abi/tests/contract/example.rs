@@ -45,16 +45,16 @@ fn every_method_is_answered() {
 fn the_argument_is_found_wherever_it_is() {
     let missing = r#"1 {"code": -32602, "message": "a name is needed", "data": {"path": "/name"}}"#;
     let cases = [
-        (r#"{"name":"hello","arguments":{"name":"Ada"}}"#, greeted("Hello, Ada!")),
-        (r#"{"arguments" : {"x":[{"name":"no"},"}"],"name" :  "Ada" } , "name": "hello"}"#, greeted("Hello, Ada!")),
-        (r#"{"_meta":{"name":"no","n":-1.5e3,"b":true},"name":"hello","arguments":{"name":""}}"#, greeted("Hello, !")),
-        (r#"{"name":"hello","arguments":{"name":"a\"b\\\u00e9"}}"#, greeted(r#"Hello, a\"b\\\u00e9!"#)),
-        (r#"{"name":"hello","arguments":{"name":"Zoë"}}"#, greeted("Hello, Zoë!")),
-        (r#"{"name":"hello","arguments":{"name":5}}"#, missing.into()),
-        (r#"{"name":"hello","arguments":{}}"#, missing.into()),
-        (r#"{"name":"hello"}"#, missing.into()),
-        (r#"{"name":"hello","arguments":{"name":"Ad"#, missing.into()),
-        (r#"{"name":"hello","arguments":{"name":"Ad\"#, missing.into()),
+        (r#"{"name":"greet","arguments":{"name":"Ada"}}"#, greeted("Hello, Ada!")),
+        (r#"{"arguments" : {"x":[{"name":"no"},"}"],"name" :  "Ada" } , "name": "greet"}"#, greeted("Hello, Ada!")),
+        (r#"{"_meta":{"name":"no","n":-1.5e3,"b":true},"name":"greet","arguments":{"name":""}}"#, greeted("Hello, !")),
+        (r#"{"name":"greet","arguments":{"name":"a\"b\\\u00e9"}}"#, greeted(r#"Hello, a\"b\\\u00e9!"#)),
+        (r#"{"name":"greet","arguments":{"name":"Zoë"}}"#, greeted("Hello, Zoë!")),
+        (r#"{"name":"greet","arguments":{"name":5}}"#, missing.into()),
+        (r#"{"name":"greet","arguments":{}}"#, missing.into()),
+        (r#"{"name":"greet"}"#, missing.into()),
+        (r#"{"name":"greet","arguments":{"name":"Ad"#, missing.into()),
+        (r#"{"name":"greet","arguments":{"name":"Ad\"#, missing.into()),
     ];
     let lines: Vec<String> = cases.iter().map(|(params, _)| format!("tools/call {params}")).collect();
     let answers = answers("{}", &lines);
@@ -66,7 +66,7 @@ fn the_argument_is_found_wherever_it_is() {
 
 #[test]
 fn the_setting_is_used_or_refused_by_its_name() {
-    let call = [r#"tools/call {"name":"hello","arguments":{"name":"Ada"}}"#.to_owned()];
+    let call = [r#"tools/call {"name":"greet","arguments":{"name":"Ada"}}"#.to_owned()];
     let told = answers(r#"{"greeting": "Good \"morning\""}"#, &call);
     assert_eq!(told, [format!("1 {}", greeted(r#"Good \"morning\", Ada!"#))]);
     let refused = answers(r#"{"greeting": 5}"#, &call);

@@ -6,12 +6,7 @@
 
 #![allow(unsafe_code, reason = "the C boundary: reads what the host lends and calls its functions")]
 
-use std::{
-    ffi::c_void,
-    panic::{AssertUnwindSafe, catch_unwind},
-    ptr, slice,
-    sync::Arc,
-};
+use std::{ffi::c_void, ptr, slice, sync::Arc};
 
 use toolgate_abi::{Bytes, Complete, ERROR, Notify, OK, Peer};
 
@@ -19,6 +14,7 @@ use super::{
     answer::Answer,
     gate::Gate,
     instance::{self, Instance},
+    runtime::caught,
     wire::Fault,
 };
 use crate::plugin::Plugin;
@@ -151,7 +147,7 @@ pub fn create<T: Plugin>(
     let Some(host) = Host::new(&host).filter(|_| room >= size_of::<Peer>()).map(Arc::new) else {
         return fail(&Fault::internal("the host's toolgate_peer is smaller than version 1 has it"));
     };
-    let started = catch_unwind(AssertUnwindSafe(|| instance::start::<T>(params.read(), &host)));
+    let started = caught(|| instance::start::<T>(params.read(), &host));
     match started.unwrap_or_else(|_| Err(Fault::internal("the plugin panicked while it started"))) {
         Ok(key) => {
             let peer = Peer {
@@ -188,26 +184,26 @@ unsafe extern "C" fn request(
 ) {
     let (method, params) = (Lent(method), Lent(params));
     // A panic in here has answered already: an `Answer` that is dropped says so.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
+    let _ = caught(|| {
         // Without a place for the answer there is no question; without an instance, nobody to put it to.
         if let (Some(instance), Some(complete)) = (find(instance), complete) {
             let asker = Asker { complete, context, host: Arc::clone(instance.host()) };
             instance.request(Answer::new(asker, id), method.read(), params.read());
         }
-    }));
+    });
 }
 
 /// `toolgate_peer.notify`.
 unsafe extern "C" fn notify(instance: *mut c_void, method: Bytes, params: Bytes) {
     let (method, params) = (Lent(method), Lent(params));
-    let _ = catch_unwind(AssertUnwindSafe(|| {
+    let _ = caught(|| {
         if let Some(instance) = find(instance) {
             instance.notify(method.read(), params.read());
         }
-    }));
+    });
 }
 
 /// `toolgate_peer.release`.
 unsafe extern "C" fn release(instance: *mut c_void) {
-    let _ = catch_unwind(AssertUnwindSafe(|| instance::release(instance.addr())));
+    let _ = caught(|| instance::release(instance.addr()));
 }

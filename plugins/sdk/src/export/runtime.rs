@@ -1,4 +1,4 @@
-//! The instance's own tokio runtime, and how a future's panic becomes a value.
+//! The instance's own tokio runtime, and how a panic becomes a value.
 
 use std::{
     any::Any,
@@ -58,8 +58,20 @@ impl Drop for Runtime {
     }
 }
 
-/// A future that panicked; the message that it panicked with.
+/// A panic, as the message that it came with.
 pub(super) struct Panicked(pub(super) String);
+
+/// What `work` gives, or how it panicked. Nothing unwinds out of this.
+pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let panicked = Panicked(message(payload.as_ref()).into());
+        // A payload is a value of the plugin's, whose end may panic as well; such a one is left where it is.
+        if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(another);
+        }
+        panicked
+    })
+}
 
 /// A future whose panics are values. Not to be polled again after one.
 pub(super) struct Caught<F>(F);
@@ -74,10 +86,10 @@ impl<F: Future + Unpin> Future for Caught<F> {
     type Output = Result<F::Output, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
+        match caught(|| Pin::new(&mut self.0).poll(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(payload) => Poll::Ready(Err(Panicked(message(payload.as_ref()).into()))),
+            Err(panicked) => Poll::Ready(Err(panicked)),
         }
     }
 }

@@ -13,6 +13,8 @@ fn a_panic_is_an_answer_that_keeps_its_message() {
     for (id, (method, params, label, message)) in (1..).zip([
         ("tools/call", call("panic"), "the tool \"panic\"", "a secret in a call"),
         ("tools/call", call("panic_later"), "the tool \"panic_later\"", "no message"),
+        ("tools/call", call("bomb"), "the tool \"bomb\"", "no message"),
+        ("tools/call", call("bomb_later"), "the tool \"bomb_later\"", "no message"),
         ("tools/list", json!({}), "tools/list", "a secret in the list"),
     ]) {
         plugin.ask(id, method, &params);
@@ -27,11 +29,14 @@ fn a_panic_is_an_answer_that_keeps_its_message() {
 #[test]
 fn a_panic_in_a_drop_is_answered_too() {
     let plugin = start();
-    plugin.call(1, "wait_and_panic", &json!({}));
-    plugin.cancel(1);
-    assert_eq!(plugin.answer(1), (ERROR, json!({ "code": -32603, "message": "the plugin panicked" })));
-    plugin.call(2, "echo", &json!({}));
-    assert_eq!(plugin.answer(2).0, OK);
+    for (id, tool) in (1..).zip(["wait_and_panic", "wait_and_bomb"]) {
+        plugin.call(id, tool, &json!({}));
+        plugin.cancel(id);
+        let error = json!({ "code": -32603, "message": "the plugin panicked" });
+        assert_eq!(plugin.answer(id), (ERROR, error), "{tool}");
+    }
+    plugin.call(3, "echo", &json!({}));
+    assert_eq!(plugin.answer(3).0, OK);
     plugin.release();
 }
 
@@ -43,7 +48,8 @@ fn a_start_that_fails_says_why() {
     for (given, error) in [
         (json!({ "start": "fail" }), json!({ "code": -32603, "message": "no upstream" })),
         (json!({ "start": "refuse" }), settings("start", "not this one")),
-        (json!({ "start": "panic" }), panicked),
+        (json!({ "start": "panic" }), panicked.clone()),
+        (json!({ "start": "bomb" }), panicked),
         (json!({ "start": 5 }), settings("start", "invalid type: integer `5`, expected a string")),
         (
             json!({ "limits": { "sizes": [1, 300] } }),

@@ -58,6 +58,24 @@ impl Drop for Dropped {
     }
 }
 
+/// Thrown, it throws again when it is put away.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a secret in a payload");
+    }
+}
+
+/// Throws one when it is dropped.
+struct Thrown;
+
+impl Drop for Thrown {
+    fn drop(&mut self) {
+        std::panic::panic_any(Bomb);
+    }
+}
+
 impl Plugin for Sample {
     type Settings = Settings;
 
@@ -66,6 +84,7 @@ impl Plugin for Sample {
         host.log(LogLevel::Info, format!("starts as {} in {}", host.plugin(), host.state_dir().display()));
         match settings.start.as_str() {
             "panic" => panic!("a secret at the start"),
+            "bomb" => std::panic::panic_any(Bomb),
             "fail" => return Err(ProviderError::Unavailable("no upstream".into())),
             "refuse" => return Err(ProviderError::settings("start", "not this one")),
             _ => {}
@@ -147,6 +166,15 @@ impl ToolProvider for Sample {
             "panic_later" => {
                 yield_now().await;
                 std::panic::panic_any(5)
+            }
+            "bomb" => std::panic::panic_any(Bomb),
+            "bomb_later" => {
+                yield_now().await;
+                std::panic::panic_any(Bomb)
+            }
+            "wait_and_bomb" => {
+                let _bomb = Thrown;
+                pending().await
             }
             "fail" => return Err(ToolError::failed("no luck").with_details(json!({ "code": 7 }))),
             "invalid" => return Err(ToolError::invalid("/urls/3", "not a URL")),

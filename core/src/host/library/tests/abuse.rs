@@ -209,19 +209,67 @@ async fn a_stopped_plugin_answers_what_was_under_way_and_what_comes() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_blocks_every_thread_blocks_nobody_else() {
+async fn threads_that_come_back_late_are_waited_for() {
+    for (concurrency, callers) in [(1, 1), (4, 16)] {
+        let limits = Limits { concurrency, ..Limits::default() };
+        let bench = start(&[MAY_BLOCK], json!({}), limits).await.unwrap();
+        let caller = async || {
+            for _ in 0..50 {
+                let place = bench.limiter.enter().await.expect("a place");
+                assert_eq!(text(bench.call("lingers").await), "here", "{concurrency} {callers}");
+                drop(place);
+            }
+        };
+        futures_util::future::join_all((0..callers).map(|_| caller())).await;
+        assert_eq!(bench.provider.health().await, Health::Ready);
+        bench.provider.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_call_hides_nothing_else() {
+    let limits = Limits { concurrency: 1, ..Limits::default() };
+    let bench = start(&[MAY_BLOCK], json!({}), limits).await.unwrap();
+    let call = |tool: &str| ToolCall { name: tool.into(), arguments: JsonObject::new() };
+    let mut long = bench.provider.call(call("blocks"), CallContext::for_tests());
+    let mut next = bench.provider.call(call("answers"), CallContext::for_tests());
+    let mut given_up = bench.provider.call(call("stays"), CallContext::for_tests());
+    for call in [&mut long, &mut next, &mut given_up] {
+        assert!(futures_util::poll!(call).is_pending());
+    }
+    assert_eq!(bench.provider.health().await, Health::Ready);
+    assert_eq!(bench.provider.tools().await.unwrap().len(), 1);
+    // Told to the plugin, which ends the long one; it is not asked for what was given up.
+    drop(given_up);
+    let both = futures_util::future::join(long, next);
+    let (long, next) = tokio::time::timeout(Duration::from_secs(20), both).await.expect("answers");
+    assert_eq!((text(long), text(next)), ("here".into(), "here".into()));
+    assert_eq!(text(bench.call("answers").await), "here");
+    bench.provider.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_blocks_every_thread_for_good_is_said_to_and_blocks_nobody_else() {
     let limits = Limits { concurrency: 2, ..Limits::default() };
     let stuck = start(&[MAY_BLOCK], json!({}), limits).await.unwrap();
     let other = bench().await;
-    let call = || ToolCall { name: "blocks".into(), arguments: JsonObject::new() };
-    let (mut one, mut two) =
-        (stuck.provider.call(call(), CallContext::for_tests()), stuck.provider.call(call(), CallContext::for_tests()));
-    assert!(futures_util::poll!(&mut one).is_pending() && futures_util::poll!(&mut two).is_pending());
-    let told = text(stuck.call("answers").await);
-    assert!(told.starts_with("the plugin \"unruly\" blocks 2 threads with calls that do not end; "), "{told}");
-    assert!(matches!(stuck.provider.health().await, Health::Degraded(_)));
+    for _ in 0..2 {
+        let call = ToolCall { name: "stays".into(), arguments: JsonObject::new() };
+        let mut given_up = stuck.provider.call(call, CallContext::for_tests());
+        // Long enough for a thread to take it up.
+        let _ = tokio::time::timeout(Duration::from_millis(100), &mut given_up).await;
+    }
+    let expected = "the plugin \"unruly\" blocks 2 threads with calls that do not end; ";
+    // One that waits when that is found out, and one that comes after it.
+    for when in ["before", "after"] {
+        let told = text(stuck.call("answers").await);
+        assert!(told.starts_with(expected), "{when}: {told}");
+    }
+    let Health::Degraded(why) = stuck.provider.health().await else { panic!("ready") };
+    assert!(why.starts_with(expected), "{why}");
+    assert_eq!(stuck.provider.tools().await.unwrap().len(), 1);
     assert_eq!(text(other.call("answers").await), "here");
-    // Their ends are no part of the claim; the plugin ends them when it hears that nobody waits.
+    stuck.provider.shutdown().await;
 }
 
 #[tokio::test]

@@ -113,6 +113,14 @@ static void request(void *self, uint64_t id, toolgate_bytes method, toolgate_byt
         while (!__atomic_load_n(&me->cancelled, __ATOMIC_ACQUIRE)) usleep(1000);
         complete(context, id, TOOLGATE_OK, text(ANSWER));
     }
+    TOOL("lingers") {
+        /* What is put away after the answer. */
+        complete(context, id, TOOLGATE_OK, text(ANSWER));
+        usleep(2000);
+    }
+    TOOL("stays") {
+        for (;;) usleep(100000);
+    }
     TOOL("was cancelled") {
         complete(context, id, TOOLGATE_OK,
                  text(me->cancelled ? "{\"content\":[{\"type\":\"text\",\"text\":\"yes\"}]}" : "{\"content\":[]}"));
