@@ -13,7 +13,7 @@ pub(super) fn arguments(schema: &Map<String, Value>) -> Option<Value> {
 }
 
 /// An example that the schema's author wrote.
-fn given(schema: &Map<String, Value>) -> Option<Value> {
+pub(super) fn given(schema: &Map<String, Value>) -> Option<Value> {
     schema.get("examples").and_then(Value::as_array).and_then(|examples| examples.first()).cloned()
 }
 
