@@ -1,4 +1,6 @@
 //! Calling a tool: the arguments checked, the plugin's bounds kept, a panic contained.
+//!
+//! The arguments for a plugin in a process of its own are checked there, within its bounds.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -10,7 +12,6 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use toolgate_plugin::{
@@ -18,6 +19,7 @@ use toolgate_plugin::{
 };
 
 use super::{
+    arguments::{self, Misfit},
     limits::{Limiter, watched},
     registry::Registry,
 };
@@ -75,12 +77,14 @@ impl Registry {
             permit.finish(Ending::Error);
             return CallEnd::UnknownTool;
         };
-        let arguments = Value::Object(arguments);
-        if let Some(end) = misfits(&offered.arguments, &arguments) {
+        let given = Value::Object(arguments);
+        if let Some(validator) = &offered.arguments
+            && let Some(Misfit { path, message }) = arguments::misfit(validator, &given)
+        {
             permit.finish(Ending::InvalidArguments);
-            return end;
+            return CallEnd::InvalidArguments { path, message };
         }
-        let Value::Object(arguments) = arguments else { return CallEnd::UnknownTool };
+        let Value::Object(arguments) = given else { return CallEnd::UnknownTool };
         let mut cx = CallContext::new(caller(&permit), Arc::clone(&around.request_id));
         cx.progress = around.progress;
         // Fires however the call ends, for work that the plugin has spawned.
@@ -129,42 +133,6 @@ impl Registry {
         };
         permit.finish(ending);
         end
-    }
-}
-
-/// What does not fit the schema: the first with its path, and some more, so that a caller mends them in one go.
-/// The values themselves are left out: they may be long, and whoever sent them has them.
-fn misfits(schema: &Validator, arguments: &Value) -> Option<CallEnd> {
-    const TOLD: usize = 3;
-    if schema.is_valid(arguments) {
-        return None;
-    }
-    let mut errors = schema.iter_errors(arguments);
-    let first = errors.next()?;
-    let mut message = told(&first);
-    for error in errors.take(TOLD - 1) {
-        let path = error.instance_path().to_string();
-        let place = if path.is_empty() { "in the whole".to_owned() } else { format!("at {path}") };
-        message.push_str(&format!("; {place}: {}", told(&error)));
-    }
-    let path = shortened(&first.instance_path().to_string());
-    Some(CallEnd::InvalidArguments { path, message: shortened(&message) })
-}
-
-/// An error without the value, and with every option where there are some: a model cannot guess "2 other candidates".
-fn told(error: &ValidationError<'_>) -> String {
-    match error.kind() {
-        ValidationErrorKind::Enum { options } => format!("the value is none of {options}"),
-        _ => error.masked_with("the value").to_string(),
-    }
-}
-
-/// As much of a text as somebody reads.
-fn shortened(text: &str) -> String {
-    const MOST: usize = 400;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use toolgate_plugin::{HostHandle, LogLevel, Notice, ProviderError, Tool, ToolProvider};
 
 use super::{
+    arguments::{self, Patterns},
     builtin,
     library::{self, Start},
     limits::Limiter,
@@ -44,6 +45,9 @@ impl LoadError {
 
 /// Longest that a plugin may take to start, and to list its tools.
 const LONGEST_START: Duration = Duration::from_secs(60);
+
+/// Most tools of a plugin: far more than a model can choose from, and so few that lists of them are short work.
+const MOST_TOOLS: usize = 1000;
 
 /// A plugin that runs, with the tools that it listed.
 #[derive(Clone)]
@@ -75,10 +79,20 @@ pub(super) struct Instance {
     changed: Arc<AtomicBool>,
 }
 
-/// A tool with its schema compiled.
+/// A tool as it is listed.
 pub(super) struct LoadedTool {
     pub(super) tool: Tool,
-    pub(super) arguments: Arc<Validator>,
+    /// Its input schema, compiled; `None` where [`Checked::InItsProcess`].
+    pub(super) arguments: Option<Arc<Validator>>,
+}
+
+/// Where the schemas of a plugin are compiled, and arguments checked against them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    /// In the server: the plugin runs here as well.
+    Here,
+    /// In the plugin's process: a schema can take for ever, and that is not the server's time.
+    InItsProcess,
 }
 
 /// What makes an instance another one when it changes.
@@ -115,6 +129,15 @@ impl Identity {
             None => Kind::Unknown,
         };
         Self { kind, settings: section.settings.clone() }
+    }
+}
+
+impl Identity {
+    fn checked(&self) -> Checked {
+        match self.kind {
+            Kind::Library { isolation: Isolation::Process, .. } => Checked::InItsProcess,
+            Kind::Library { .. } | Kind::Builtin(_) | Kind::Unknown => Checked::Here,
+        }
     }
 }
 
@@ -166,7 +189,7 @@ impl Instance {
     async fn tools(&self, name: &str) -> Result<Arc<[LoadedTool]>, LoadError> {
         // Cleared before: what changes meanwhile is listed again.
         self.changed.store(false, Ordering::Release);
-        match tokio::time::timeout(LONGEST_START, tools(name, self.provider.as_ref())).await {
+        match tokio::time::timeout(LONGEST_START, tools(name, self.provider.as_ref(), self.identity.checked())).await {
             Ok(tools) => tools.map(Arc::from),
             Err(_) => Err(slow(name, "list its tools")),
         }
@@ -277,10 +300,7 @@ fn start_error(plugin: &str, error: ProviderError) -> LoadError {
     }
 }
 
-/// Most tools of one plugin. Every client is shown all of them, and no model can choose among more.
-const MOST_TOOLS: usize = 1000;
-
-async fn tools(plugin: &str, provider: &dyn ToolProvider) -> Result<Vec<LoadedTool>, LoadError> {
+async fn tools(plugin: &str, provider: &dyn ToolProvider, checked: Checked) -> Result<Vec<LoadedTool>, LoadError> {
     let broken = |message: String| LoadError {
         path: vec!["plugins".into(), plugin.into()],
         message,
@@ -291,8 +311,7 @@ async fn tools(plugin: &str, provider: &dyn ToolProvider) -> Result<Vec<LoadedTo
         .await
         .map_err(|error| broken(format!("the plugin \"{plugin}\" cannot list its tools: {error}")))?;
     if listed.len() > MOST_TOOLS {
-        let listed = listed.len();
-        return Err(broken(format!("the plugin \"{plugin}\" lists {listed} tools, more than {MOST_TOOLS}")));
+        return Err(broken(format!("the plugin \"{plugin}\" lists {} tools, more than {MOST_TOOLS}", listed.len())));
     }
     let mut names = HashSet::new();
     let mut tools = Vec::with_capacity(listed.len());
@@ -300,24 +319,11 @@ async fn tools(plugin: &str, provider: &dyn ToolProvider) -> Result<Vec<LoadedTo
         if !names.insert(tool.name.clone()) {
             return Err(broken(format!("the plugin \"{plugin}\" lists the tool \"{}\" twice", tool.name)));
         }
-        let arguments = compile(&Value::Object((*tool.input_schema).clone())).map_err(|error| {
-            broken(format!("the input schema of \"{}\" is no valid JSON Schema: {error}", tool.name))
-        })?;
-        if let Some(output) = &tool.output_schema {
-            compile(&Value::Object((**output).clone())).map_err(|error| {
-                broken(format!("the output schema of \"{}\" is no valid JSON Schema: {error}", tool.name))
-            })?;
-        }
-        tools.push(LoadedTool { tool, arguments: Arc::new(arguments) });
+        let arguments = match checked {
+            Checked::Here => Some(Arc::new(arguments::compile(&tool, Patterns::Linear).map_err(broken)?)),
+            Checked::InItsProcess => None,
+        };
+        tools.push(LoadedTool { tool, arguments });
     }
     Ok(tools)
-}
-
-/// JSON Schema 2020-12 is MCP's default dialect; a schema may name another in `$schema`.
-fn compile(schema: &Value) -> Result<Validator, String> {
-    let mut options = jsonschema::options();
-    if schema.get("$schema").is_none() {
-        options = options.with_draft(jsonschema::Draft::Draft202012);
-    }
-    options.build(schema).map_err(|error| error.to_string())
 }

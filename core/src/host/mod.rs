@@ -3,6 +3,7 @@
 //!
 //! Takes nothing without a [`crate::policy::Permit`]. Knows neither HTTP nor the MCP wire.
 
+mod arguments;
 mod builtin;
 mod call;
 mod library;

@@ -25,9 +25,17 @@ pub struct Offered {
     pub tool: Arc<Tool>,
     /// Its rule.
     pub policy: Arc<ToolPolicy>,
-    pub(super) arguments: Arc<Validator>,
+    /// `None`: whoever runs the plugin checks them.
+    pub(super) arguments: Option<Arc<Validator>>,
     pub(super) provider: Arc<dyn ToolProvider>,
     pub(super) limiter: Arc<Limiter>,
+}
+
+impl Offered {
+    /// Whether its schemas are run in the plugin's own process alone. Here they are to be shown, and not followed.
+    pub fn is_foreign(&self) -> bool {
+        self.arguments.is_none()
+    }
 }
 
 /// Endpoints, tools and rules at one moment; immutable.
@@ -196,7 +204,7 @@ impl Registry {
                 let entry = Offered {
                     tool: Arc::new(announced(&own.tool, rule)),
                     policy: Arc::clone(rule),
-                    arguments: Arc::clone(&own.arguments),
+                    arguments: own.arguments.clone(),
                     provider: Arc::clone(&plugin.instance.provider),
                     limiter: Arc::clone(&plugin.limiter),
                 };

@@ -170,6 +170,7 @@ fn document(config: &Config, registry: &Registry, known: &Known, callers: &HashM
             input_schema: (*offered.tool.input_schema).clone(),
             output_schema: offered.tool.output_schema.as_ref().map(|schema| (**schema).clone()),
             scopes: offered.policy.requirement.scopes().iter().map(ToString::to_string).collect(),
+            foreign: offered.is_foreign(),
             read_only: offered.tool.annotations.as_ref().and_then(|hints| hints.read_only_hint).unwrap_or(false),
         }));
     }

@@ -5,6 +5,7 @@
  *   NO_VERSION  it does not say its version
  *   NO_CREATE   nothing creates an instance
  *   MANIFEST    another manifest
+ *   TOOLS       a file with the characters of its answer to `tools/list`, as a list of numbers
  */
 #include "toolgate_plugin.h"
 
@@ -36,6 +37,15 @@ uint32_t toolgate_plugin_abi_version(void) {
 #endif
 
 #ifndef NO_CREATE
+#ifdef TOOLS
+static const char tools[] = {
+#include TOOLS
+    , 0};
+#else
+static const char tools[] =
+    "{\"tools\":[{\"name\":\"greet\",\"description\":\"Greet\",\"inputSchema\":{\"type\":\"object\"}}]}";
+#endif
+
 static int is(toolgate_bytes bytes, const char *text) {
     return bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
 }
@@ -45,8 +55,7 @@ static void request(void *instance, uint64_t id, toolgate_bytes method, toolgate
     (void)instance;
     (void)params;
     if (is(method, "tools/list")) {
-        complete(context, id, TOOLGATE_OK,
-                 lend("{\"tools\":[{\"name\":\"greet\",\"description\":\"Greet\",\"inputSchema\":{\"type\":\"object\"}}]}"));
+        complete(context, id, TOOLGATE_OK, lend(tools));
     } else if (is(method, "tools/call")) {
         complete(context, id, TOOLGATE_OK, lend("{\"content\":[{\"type\":\"text\",\"text\":\"" GREETING "\"}]}"));
     } else if (is(method, "toolgate/health")) {

@@ -9,4 +9,5 @@ mod house;
 mod orphans;
 mod reload;
 mod sandbox;
+mod schemas;
 mod starts;

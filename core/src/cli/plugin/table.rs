@@ -3,10 +3,18 @@
 //!
 //! Shows what can be read at a glance; the whole schema is what `--json` is for.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 /// How deep objects in objects are followed; a schema may name itself.
 const DEPTH: usize = 4;
+
+/// Most rows: a schema that names itself in each of its members has no end of them.
+const MOST_ROWS: usize = 1000;
+
+/// Most choices that are told of one member.
+const MOST_CHOICES: usize = 8;
 
 /// One member.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,10 +43,14 @@ pub(super) fn required(schema: &Value) -> Vec<(String, Value)> {
 }
 
 fn members(root: &Value, object: &Value, within: &str, needed: bool, depth: usize, found: &mut Vec<Row>) {
-    let required: Vec<&str> = object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: HashSet<&str> =
+        object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, member) in object["properties"].as_object().into_iter().flatten() {
+        if found.len() >= MOST_ROWS {
+            return;
+        }
         let schema = meant(root, member);
-        let needed = needed && required.contains(&name.as_str());
+        let needed = needed && required.contains(name.as_str());
         let default = match member.get("default").or_else(|| schema.get("default")) {
             _ if needed => "required".to_owned(),
             None | Some(Value::Null) => "-".to_owned(),
@@ -89,9 +101,11 @@ fn kind(root: &Value, schema: &Value, depth: usize) -> String {
         return value.to_string();
     }
     if let Some(choices) = choices(schema).filter(|_| depth > 0) {
-        let kinds =
-            choices.iter().filter(|choice| choice["type"] != "null").map(|choice| kind(root, choice, depth - 1));
-        return kinds.collect::<Vec<_>>().join(" | ");
+        let mut choices = choices.iter().filter(|choice| choice["type"] != "null");
+        let told = choices.by_ref().take(MOST_CHOICES).map(|choice| kind(root, choice, depth - 1));
+        let mut kinds: Vec<String> = told.collect();
+        kinds.extend(choices.next().map(|_| "…".to_owned()));
+        return kinds.join(" | ");
     }
     let names = match &schema["type"] {
         Value::String(name) => vec![name.as_str()],
@@ -146,6 +160,16 @@ mod tests {
         assert!(rows.len() < 16, "a schema that names itself ends: {rows:?}");
         let needed: Vec<String> = required(&schema).into_iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
         assert_eq!(needed, ["key: \"string\"", "mode: \"string\""]);
+    }
+
+    #[test]
+    fn a_schema_without_end_is_told_in_part() {
+        let itself = json!({ "$ref": "#" });
+        let properties: serde_json::Map<String, Value> = (0..200).map(|n| (format!("p{n}"), itself.clone())).collect();
+        assert_eq!(rows(&json!({ "properties": properties })).len(), MOST_ROWS);
+        let choice = json!({ "$ref": "#/$defs/C" });
+        let schema = json!({ "properties": { "c": choice }, "$defs": { "C": { "anyOf": vec![choice.clone(); 200] } } });
+        assert!(rows(&schema)[0].kind.ends_with("…"));
     }
 
     #[test]

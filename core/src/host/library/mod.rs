@@ -111,12 +111,13 @@ impl Opened {
 
     async fn create(self, start: Start<'_>) -> Result<Arc<dyn ToolProvider>, LoadError> {
         let Start { plugin, settings, limits, limiter, host, .. } = start;
-        settings::check(plugin, self.manifest(), &settings)?;
         let params = params(&host, &settings);
         let Self { place, notices } = self;
         let link = match place {
+            // Checks the settings itself: the schema is the plugin's.
             Place::Process(worker) => worker.create(plugin, params).await?,
             Place::Inside(library) => {
+                settings::check(plugin, library.library().manifest(), &settings)?;
                 let table = Arc::new(Table::new(limiter.largest(), notices.listener()));
                 let tenant = create(plugin, library, params, Arc::clone(&table)).await?;
                 Arc::new(Inside::new(plugin, tenant, table, limits.concurrency))

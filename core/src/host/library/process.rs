@@ -55,6 +55,9 @@ impl Opened {
     /// The plugin's refusal, or the worker's end.
     pub(super) async fn create(self, plugin: &str, params: Vec<u8>) -> Result<Arc<dyn Link>, LoadError> {
         self.0.create(params).await.map_err(|refusal| match &refusal.setting {
+            _ if !refusal.place.is_empty() => {
+                LoadError { path: refusal.place, message: refusal.message, help: refusal.help }
+            }
             Some(path) => settings::refused(plugin, path, &refusal.message),
             None if refusal.help.is_empty() => broken(plugin, &refusal.message),
             None => refused(plugin, refusal),

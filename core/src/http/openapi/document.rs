@@ -68,6 +68,8 @@ pub struct ToolOperation {
     pub output_schema: Option<Map<String, Value>>,
     /// The scopes that a token needs, all of them.
     pub scopes: Vec<String>,
+    /// Its schemas are run in a process of their own alone: they are shown here, and no example is made of them.
+    pub foreign: bool,
     /// The tool says that it changes nothing.
     pub read_only: bool,
 }
@@ -96,7 +98,7 @@ pub enum SecurityScheme {
 }
 
 /// The OpenAPI 3.1.0 document. Tool schemas are taken for valid JSON Schema, as the host loads no others; whatever
-/// they hold, every reference in the document resolves.
+/// they hold, every reference in the document resolves, and it is made in time that is linear in their length.
 pub fn merge(inputs: Document) -> Value {
     let Document { public_url, version, mut base, tools, endpoints, security } = inputs;
     upgrade(&mut base);
@@ -289,7 +291,9 @@ fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut C
         }
     };
     let mut media = json!({ "schema": reference(&arguments) });
-    if let Some(example) = example::arguments(&tool.input_schema) {
+    let example =
+        if tool.foreign { example::given(&tool.input_schema) } else { example::arguments(&tool.input_schema) };
+    if let Some(example) = example {
         media["example"] = example;
     }
     let mut responses = json!({

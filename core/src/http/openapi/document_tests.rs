@@ -17,6 +17,7 @@ fn tool(endpoint: &str, name: &str, scopes: &[&str], input: Value, output: Optio
         input_schema: input.as_object().cloned().unwrap_or_default(),
         output_schema: output.and_then(|schema| schema.as_object().cloned()),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        foreign: false,
         read_only: true,
     }
 }

@@ -45,7 +45,7 @@ fn is_plain(schema: &Value, whole: &Value, left: &mut usize) -> bool {
 }
 
 /// An example that the schema's author wrote.
-fn given(schema: &Map<String, Value>) -> Option<Value> {
+pub(super) fn given(schema: &Map<String, Value>) -> Option<Value> {
     schema.get("examples").and_then(Value::as_array).and_then(|examples| examples.first()).cloned()
 }
 

@@ -5,7 +5,7 @@
 //! resolved here and dropped. A reference that leads nowhere, or out of the schema, is dropped too: what it stood
 //! for is then described more loosely, and the document stays whole. Must not know OpenAPI's operations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
@@ -30,6 +30,9 @@ const FRAGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// Identifiers longer than this say nothing: each schema below one has its own address, begun by those above.
+const LONGEST_ID: usize = 255;
+
 /// Base of schemas without an `$id`.
 const NAMELESS: &str = "schema:///root";
 
@@ -43,17 +46,22 @@ pub(super) struct Components {
 
 /// Names that are given once.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeSet<String>);
+pub(super) struct Names {
+    given: BTreeSet<String>,
+    /// For a wish that was taken, in lower case: the number to try next.
+    next: BTreeMap<String, u64>,
+}
 
 impl Names {
     /// The wish itself or, if it is taken, the wish with the first free number. Case does not tell names apart:
     /// generators make files and types of them.
     pub(super) fn claim(&mut self, wish: &str) -> String {
         let mut name = wish.to_owned();
-        let mut number = 2_u64;
-        while !self.0.insert(name.to_ascii_lowercase()) {
+        // Definitions by the thousand may wish for one name.
+        let number = self.next.entry(wish.to_ascii_lowercase()).or_insert(2);
+        while !self.given.insert(name.to_ascii_lowercase()) {
             name = format!("{wish}{number}");
-            number += 1;
+            *number += 1;
         }
         name
     }
@@ -149,11 +157,12 @@ impl Components {
 
     /// The schemas, with every reference in them leading to something.
     pub(super) fn finish(mut self) -> Map<String, Value> {
+        let mut known = HashMap::new();
         for name in std::mem::take(&mut self.moved) {
             let Some(mut schema) = self.schemas.get(&name).cloned() else { continue };
             // Dropping a reference takes no schema away, so what was found to lead somewhere still does.
             each_schema(&mut schema, &mut |schema| {
-                if schema.get("$ref").and_then(Value::as_str).is_some_and(|to| !self.leads_somewhere(to)) {
+                if schema.get("$ref").and_then(Value::as_str).is_some_and(|to| !self.leads_somewhere(to, &mut known)) {
                     schema.shift_remove("$ref");
                 }
             });
@@ -163,15 +172,21 @@ impl Components {
     }
 
     /// Whether a reference ends, over other references or at once, at a schema that is more than a reference back.
-    fn leads_somewhere(&self, reference: &str) -> bool {
+    /// `known` has what was found before, so that a chain of references is followed once.
+    fn leads_somewhere(&self, reference: &str, known: &mut HashMap<String, bool>) -> bool {
         let mut seen = BTreeSet::new();
         let mut next = Some(reference);
-        while let Some(reference) = next {
+        let leads = loop {
+            let Some(reference) = next else { break true };
+            if let Some(leads) = known.get(reference) {
+                break *leads;
+            }
             let target = self.target(reference).filter(|target| target.is_object() || target.is_boolean());
-            let Some(target) = target.filter(|_| seen.insert(reference)) else { return false };
+            let Some(target) = target.filter(|_| seen.insert(reference)) else { break false };
             next = target.get("$ref").and_then(Value::as_str);
-        }
-        true
+        };
+        known.extend(seen.into_iter().map(|reference| (reference.to_owned(), leads)));
+        leads
     }
 
     fn target(&self, reference: &str) -> Option<&Value> {
@@ -262,9 +277,9 @@ impl Targets {
 /// The base that a schema's own `$id` sets.
 fn identified(schema: &Map<String, Value>, base: Option<&Url>) -> Option<Url> {
     let id = schema.get("$id").and_then(Value::as_str)?;
-    let mut url = base?.join(id).ok()?;
+    let mut url = base?.join(Some(id).filter(|id| id.len() <= LONGEST_ID)?).ok()?;
     url.set_fragment(None);
-    Some(url)
+    Some(url).filter(|url| url.as_str().len() <= LONGEST_ID)
 }
 
 /// One schema on its way into the components.

@@ -103,7 +103,7 @@ fn a_schema_moves_with_its_definitions_and_its_references() {
             "references in a circle say nothing",
             json!({"properties": {"a": {"$ref": "#/properties/a"}, "b": {"$ref": "#/$defs/A"}, "c": {"$ref": "#/$defs/C"}},
                    "$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A", "title": "B"}, "C": {"$ref": "#/$defs/D"}, "D": {}}}),
-            json!({"T": {"properties": {"a": {}, "b": {}, "c": to("TC")}}, "TA": {}, "TB": {"$ref": "#/components/schemas/TA", "title": "B"},
+            json!({"T": {"properties": {"a": {}, "b": {}, "c": to("TC")}}, "TA": {}, "TB": {"title": "B"},
                    "TC": {"$ref": "#/components/schemas/TD"}, "TD": {}}),
         ),
         (
@@ -253,4 +253,35 @@ proptest! {
             prop_assert!(name.chars().all(|letter| letter.is_ascii_alphanumeric()), "{}", name);
         }
     }
+}
+
+#[test]
+fn schemas_made_to_take_long_do_not() {
+    let many = 20_000;
+    let chain = |index: usize| (format!("c{index}"), json!({ "$ref": format!("#/$defs/c{}", index + 1) }));
+    let into_circle = |index: usize| (format!("c{index:05}"), json!({ "$ref": format!("#/$defs/c{:05}", index - 1) }));
+    let doubled = |index: usize| {
+        let next = json!({ "$ref": format!("#/$defs/c{}", index + 1) });
+        (format!("c{index}"), json!({ "allOf": [next, next] }))
+    };
+    let one_name = |index: usize| ("-".repeat(index % 300 + 1) + &" ".repeat(index / 300), json!({}));
+    let long = format!("http://{}/", "a".repeat(500_000));
+    let identified = |index: usize| (format!("c{index}"), json!({ "$id": format!("{index}/") }));
+    let circle = json!({ "$ref": "#/$defs/c00000" });
+    let tables: [(&str, Map<String, Value>); 5] = [
+        ("a chain", (0..many).map(chain).chain([(format!("c{many}"), json!({}))]).collect()),
+        ("a way into a circle", (1..many).map(into_circle).chain([("c00000".to_owned(), circle)]).collect()),
+        ("a tree of references", (0..100).map(doubled).chain([("c100".to_owned(), json!({}))]).collect()),
+        ("one name for all", (0..many).map(one_name).collect()),
+        ("addresses below a long one", (0..many).map(identified).collect()),
+    ];
+    for (name, definitions) in tables {
+        let started = std::time::Instant::now();
+        let after = moved(json!({ "$id": long, "$ref": "#/$defs/c1", "$defs": definitions }));
+        assert!(after.as_object().is_some_and(|schemas| schemas.len() > 100), "{name}");
+        // A hundred times what it takes, and far from what it would if each had to look at all.
+        assert!(started.elapsed().as_secs() < 10, "{name}: {:?}", started.elapsed());
+    }
+    let deep = (0..60).fold(json!({}), |inner, _| json!({ "properties": { "a": inner } }));
+    assert_eq!(dangling(&moved(deep)), Vec::<String>::new());
 }

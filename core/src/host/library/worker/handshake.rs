@@ -1,6 +1,6 @@
 //! What the server and a worker tell each other before the first call, as JSON.
 //!
-//! The server: [`Orders`], then the params of `create`. The worker: [`Opened`], then [`Created`].
+//! The server: [`Orders`], then, if an earlier worker has listed them, the plugin's tools, then the params of `create`. The worker: [`Opened`], then [`Created`].
 
 use std::path::PathBuf;
 
@@ -65,4 +65,7 @@ pub(in super::super) struct Refusal {
     pub(in super::super) help: String,
     /// The setting that it is about, in dotted form.
     pub(in super::super) setting: Option<String>,
+    /// The key in the configuration that it is about, if the worker itself found it wrong.
+    #[serde(default)]
+    pub(in super::super) place: Vec<String>,
 }

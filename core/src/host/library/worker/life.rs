@@ -349,6 +349,7 @@ impl Life {
             message: format!("the worker of the plugin \"{plugin}\" cannot be started: {what}: {why}"),
             help: "mend the cause, or set isolation = \"none\"".into(),
             setting: None,
+            place: Vec::new(),
         };
         make_folder(&spec.state_dir).map_err(|error| broken(&format!("\"{}\"", spec.state_dir.display()), &error))?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|error| broken("socket", &error))?;
@@ -371,8 +372,12 @@ impl Life {
         Ok((life, manifest))
     }
 
-    /// Have it create the instance.
-    pub(super) async fn create(&mut self, spec: &Spec, params: &[u8]) -> Result<(), Refusal> {
+    /// Have it create the instance; `tools` is what the life before answered to `tools/list`, so that calls that come
+    /// before the next list are checked as well.
+    pub(super) async fn create(&mut self, spec: &Spec, params: &[u8], tools: Option<&[u8]>) -> Result<(), Refusal> {
+        if let Some(tools) = tools {
+            self.voice.say(Kind::Tools, 0, "", tools);
+        }
         self.voice.say(Kind::Create, 0, "", params);
         let created: Created = self.shake_hands(spec, Kind::Created, "start").await?;
         created.instance
@@ -399,7 +404,7 @@ impl Life {
         };
         let message = format!("the plugin \"{}\" {}{during}", spec.plugin, death.words());
         let help = "its own words are in the log; mend the plugin, or set `enabled = false`".to_owned();
-        Err(Refusal { message, help, setting: None })
+        Err(Refusal { message, help, setting: None, place: Vec::new() })
     }
 
     async fn frame_of(&mut self, spec: &Spec, kind: Kind) -> Result<Frame, End> {

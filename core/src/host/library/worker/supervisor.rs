@@ -62,10 +62,11 @@ impl Opened {
     /// # Errors
     /// The plugin's refusal, or its death.
     pub(in super::super) async fn create(mut self, params: Vec<u8>) -> Result<Arc<dyn Link>, Refusal> {
-        self.life.create(&self.spec, &params).await?;
+        self.life.create(&self.spec, &params, None).await?;
         let worker = Arc::new(Worker {
             spec: self.spec,
             params,
+            tools: Mutex::default(),
             state: Mutex::new(State::Up(Arc::clone(&self.life.voice))),
             ids: AtomicU64::new(1),
             closing: CancellationToken::new(),
@@ -87,6 +88,8 @@ struct Held {
 struct Worker {
     spec: Spec,
     params: Vec<u8>,
+    /// The last answer to `tools/list`, over all lives.
+    tools: Mutex<Option<Vec<u8>>>,
     state: Mutex<State>,
     ids: AtomicU64,
     /// End it in good order.
@@ -232,7 +235,7 @@ impl Worker {
                 return self.finish(life);
             }
             barren = if life.voice.useful() { 0 } else { barren.saturating_add(1) };
-            let tools = life.voice.tools();
+            let tools = self.tools(life.voice.tools());
             let Some(next) = self.revive(&death, &life.voice, barren).await else { return };
             life = next.life;
             barren = next.barren;
@@ -309,8 +312,18 @@ impl Worker {
 
     async fn start(&self) -> Result<Life, Refusal> {
         let (mut life, _) = Life::start(&self.spec).await?;
-        life.create(&self.spec, &self.params).await?;
+        let tools = self.tools(None);
+        life.create(&self.spec, &self.params, tools.as_deref()).await?;
         Ok(life)
+    }
+
+    /// What the plugin's tools are: `latest`, or what was known.
+    fn tools(&self, latest: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.is_some() {
+            *tools = latest;
+        }
+        tools.clone()
     }
 
     /// If the tools are not those of the life before, somebody will want to know.

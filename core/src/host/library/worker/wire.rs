@@ -28,10 +28,12 @@ pub(super) enum Kind {
     TooLarge = 9,
     /// Worker: the plugin tells.
     Told = 10,
+    /// Server: an earlier worker's result of `tools/list`.
+    Tools = 11,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Orders,
         Self::Create,
         Self::Request,
@@ -42,6 +44,7 @@ impl Kind {
         Self::Error,
         Self::TooLarge,
         Self::Told,
+        Self::Tools,
     ];
 
     fn of(byte: u8) -> Option<Self> {

@@ -4,7 +4,7 @@
 //! answers at once costs no switch between threads, and one that blocks keeps nobody else waiting.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     io::{self, Write as _},
     os::unix::net::UnixStream,
     sync::{
@@ -18,8 +18,8 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Signal, getpid, kill_process},
 };
-use serde::Serialize;
-use toolgate_abi::OK;
+use serde::{Deserialize, Serialize};
+use toolgate_abi::{OK, method};
 
 use super::{
     super::{
@@ -27,6 +27,7 @@ use super::{
         wire::{Frame, Kind, frame},
     },
     Deserted, Reader,
+    checks::{Checks, Objection, withdrawn},
 };
 
 /// Threads that wait although nothing is asked; more than these leave.
@@ -65,14 +66,39 @@ pub(super) struct Desk {
     mouth: Arc<Mouth>,
     /// Largest result, in bytes.
     largest: u64,
-    open: Mutex<HashSet<u64>>,
+    open: Mutex<HashMap<u64, Stage>>,
+    checks: Checks,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// A call whose arguments are being checked: the plugin has not heard of it.
+    Checked,
+    /// The same, and nobody waits for it any more.
+    Withdrawn,
+    /// The plugin is asked for its tools.
+    Listed,
+    /// The plugin has it.
+    Asked,
+}
+
+/// The params of `notifications/cancelled`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cancelled {
+    request_id: u64,
 }
 
 impl Ears for Desk {
     fn answered(&self, id: u64, status: i32, payload: &[u8]) {
-        if !lock(&self.open).remove(&id) {
-            tracing::debug!(id, "an answer to nothing that was asked, or the second one; it is dropped");
-            return;
+        let Some(stage) = self.close(id) else { return };
+        if stage == Stage::Listed
+            && status == OK
+            && payload.len() as u64 <= self.largest
+            && let Err(objection) = self.checks.learn(payload)
+        {
+            return self.object(id, &objection);
         }
         let size = payload.len() as u64;
         if size > self.largest {
@@ -106,7 +132,70 @@ struct Shift {
 
 impl Desk {
     pub(super) fn new(mouth: Arc<Mouth>, largest: u64) -> Self {
-        Self { mouth, largest, open: Mutex::default() }
+        Self { mouth, largest, open: Mutex::default(), checks: Checks::default() }
+    }
+
+    /// The tools as an earlier worker of this plugin listed them.
+    pub(super) fn recall(&self, tools: &[u8]) {
+        // They were in order then.
+        let _ = self.checks.learn(tools);
+    }
+
+    /// How far an open request was; it is open no more. `None`: there is no such request.
+    fn close(&self, id: u64) -> Option<Stage> {
+        let mut open = lock(&self.open);
+        // What is being checked is unknown to the plugin, whatever it says.
+        if matches!(open.get(&id), None | Some(Stage::Checked | Stage::Withdrawn)) {
+            tracing::debug!(id, "an answer to nothing that was asked, or the second one; it is dropped");
+            return None;
+        }
+        open.remove(&id)
+    }
+
+    fn object(&self, id: u64, Objection(error): &Objection) {
+        self.mouth.say(Kind::Error, id, "", error.to_string().as_bytes());
+    }
+
+    /// Whether the plugin is to be asked; a call whose arguments do not fit is answered here.
+    fn admits(&self, frame: &Frame) -> bool {
+        let stage = match &*frame.method {
+            method::TOOLS_CALL => Stage::Checked,
+            method::TOOLS_LIST => Stage::Listed,
+            _ => Stage::Asked,
+        };
+        lock(&self.open).insert(frame.id, stage);
+        if stage != Stage::Checked {
+            return true;
+        }
+        let checked = self.checks.check(&frame.payload);
+        let mut open = lock(&self.open);
+        let objection = match (checked, open.get_mut(&frame.id)) {
+            (Ok(()), Some(stage @ Stage::Checked)) => {
+                *stage = Stage::Asked;
+                return true;
+            }
+            (Ok(()), _) => withdrawn(),
+            (Err(objection), _) => objection,
+        };
+        open.remove(&frame.id);
+        drop(open);
+        self.object(frame.id, &objection);
+        false
+    }
+
+    /// Whether the plugin is to be told; it has not heard of a call that is being checked.
+    fn passes_on(&self, frame: &Frame) -> bool {
+        if frame.method != method::CANCELLED {
+            return true;
+        }
+        let Ok(Cancelled { request_id }) = serde_json::from_slice(&frame.payload) else { return true };
+        match lock(&self.open).get_mut(&request_id) {
+            Some(stage @ (Stage::Checked | Stage::Withdrawn)) => {
+                *stage = Stage::Withdrawn;
+                false
+            }
+            _ => true,
+        }
     }
 
     /// Answer until the server closes the socket, with at most so many threads.
@@ -163,10 +252,15 @@ impl Shift {
         let Some(instance) = &*instance else { return };
         match frame.kind {
             Kind::Request => {
-                lock(&self.desk.open).insert(frame.id);
-                instance.request(frame.id, &frame.method, &frame.payload);
+                if self.desk.admits(frame) {
+                    instance.request(frame.id, &frame.method, &frame.payload);
+                }
             }
-            Kind::Notify => instance.notify(&frame.method, &frame.payload),
+            Kind::Notify => {
+                if self.desk.passes_on(frame) {
+                    instance.notify(&frame.method, &frame.payload);
+                }
+            }
             other => tracing::warn!(?other, "the server spoke out of turn"),
         }
     }

@@ -4,6 +4,7 @@
 //! Starts no async runtime: a request costs one wake-up of a thread that waits on the socket. Prints nothing of its
 //! own but to standard error, which the server logs.
 
+mod checks;
 mod desk;
 
 use std::{
@@ -26,6 +27,8 @@ use super::{
     wire::{Decoder, Frame, Kind},
 };
 use desk::{Desk, Mouth};
+
+use crate::host::LoadError;
 
 /// Frames from the server are as large as callers' arguments; the server is trusted to have bounded those.
 const LARGEST: usize = 1 << 30;
@@ -87,7 +90,12 @@ fn serve(mut reader: Reader, mouth: &Arc<Mouth>, orders: &[u8]) -> Result<(), De
     let orders: Orders = serde_json::from_slice(orders).map_err(|_| Deserted)?;
     if orders.version != VERSION {
         // The server compares as well, and says so.
-        let refused = Refusal { message: format!("the worker is {VERSION}"), help: String::new(), setting: None };
+        let refused = Refusal {
+            message: format!("the worker is {VERSION}"),
+            help: String::new(),
+            setting: None,
+            place: Vec::new(),
+        };
         return mouth.tell(Kind::Opened, &opened(Vec::new(), Err(refused)));
     }
     // Single-threaded up to here: what follows binds every thread that is started later.
@@ -99,11 +107,17 @@ fn serve(mut reader: Reader, mouth: &Arc<Mouth>, orders: &[u8]) -> Result<(), De
         Err(error) => return mouth.tell(Kind::Opened, &opened(missing, Err(error.into()))),
     };
     mouth.tell(Kind::Opened, &opened(missing, Ok(library.manifest().clone())))?;
-    let params = match reader.frame()? {
-        Some(Frame { kind: Kind::Create, payload, .. }) => payload,
-        _ => return Err(Deserted),
-    };
     let desk = Arc::new(Desk::new(Arc::clone(mouth), orders.result));
+    let params = loop {
+        match reader.frame()? {
+            Some(Frame { kind: Kind::Tools, payload, .. }) => desk.recall(&payload),
+            Some(Frame { kind: Kind::Create, payload, .. }) => break payload,
+            _ => return Err(Deserted),
+        }
+    };
+    if let Err(error) = checks::settings(&orders.plugin, library.manifest(), &params) {
+        return mouth.tell(Kind::Created, &Created { instance: Err(error.into()) });
+    }
     let instance = match library.create(&params, Arc::clone(&desk) as _) {
         Ok(instance) => instance,
         Err(error) => return mouth.tell(Kind::Created, &Created { instance: Err(error.into()) }),
@@ -118,7 +132,7 @@ fn opened(missing: Vec<String>, manifest: Result<Manifest, Refusal>) -> Opened {
 
 impl From<OpenError> for Refusal {
     fn from(error: OpenError) -> Self {
-        Self { message: error.to_string(), help: error.help(), setting: None }
+        Self { message: error.to_string(), help: error.help(), setting: None, place: Vec::new() }
     }
 }
 
@@ -129,7 +143,13 @@ impl From<CreateError> for Refusal {
             CreateError::Refused { path, .. } => path,
             CreateError::Silent | CreateError::Unusable(_) => None,
         };
-        Self { message, help: String::new(), setting }
+        Self { message, help: String::new(), setting, place: Vec::new() }
+    }
+}
+
+impl From<LoadError> for Refusal {
+    fn from(LoadError { path, message, help }: LoadError) -> Self {
+        Self { message, help, setting: None, place: path }
     }
 }
 
