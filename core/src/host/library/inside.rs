@@ -7,7 +7,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, time::timeout};
@@ -147,7 +147,8 @@ impl Inside {
 
 #[async_trait::async_trait]
 impl Link for Inside {
-    fn request(&self, method: &'static str, params: Vec<u8>) -> Pending {
+    // Nothing in this process can end a call by force, whatever its deadline.
+    fn request(&self, method: &'static str, params: Vec<u8>, _deadline: Option<Instant>) -> Pending {
         match self.tenant() {
             Some(tenant) => self.ask(tenant, method, params),
             None => {

@@ -30,7 +30,11 @@ mod valve;
 #[cfg(unix)]
 mod worker;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::{task::spawn_blocking, time::timeout};
@@ -69,6 +73,8 @@ pub(super) struct Start<'a> {
     pub(super) copies: &'a Path,
     /// The host as the plugin sees it: its state folder, and where its notices go.
     pub(super) host: HostHandle,
+    /// Becomes true when its worker has been given up: only a new instance will answer calls again.
+    pub(super) down: Arc<AtomicBool>,
 }
 
 /// Open a library and start the plugin in it.
@@ -210,6 +216,7 @@ pub async fn inspect(library: &Path, settings: Option<Value>, isolation: Isolati
         limiter: Arc::new(Limiter::new(&name, &limits)),
         copies: &room.path().join("libraries"),
         host: HostHandle::new(name.as_str(), room.path().join("state"), |_| {}),
+        down: Arc::default(),
     };
     let opened = Opened::open(&start).await?;
     let manifest = opened.manifest().clone();
