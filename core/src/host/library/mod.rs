@@ -73,7 +73,8 @@ pub(super) struct Start<'a> {
     pub(super) copies: &'a Path,
     /// The host as the plugin sees it: its state folder, and where its notices go.
     pub(super) host: HostHandle,
-    /// Becomes true when its worker has been given up: only a new instance will answer calls again.
+    /// Set once the plugin has ended and is not started again by itself.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only a worker ends before the server"))]
     pub(super) down: Arc<AtomicBool>,
 }
 

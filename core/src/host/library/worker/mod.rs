@@ -54,7 +54,7 @@ pub(super) struct Spec {
     pub(super) patience: Patience,
     /// Takes the plugin's notifications. Must not block.
     pub(super) told: Arc<Told>,
-    /// Becomes true when no further life will be tried.
+    /// Set once no worker is started any more.
     pub(super) down: Arc<AtomicBool>,
 }
 
