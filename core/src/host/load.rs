@@ -240,6 +240,7 @@ pub(super) async fn start(
                 limiter: Arc::clone(&limiter),
                 copies: &config.server.state_dir.join("libraries"),
                 host,
+                down: Arc::default(),
             };
             let started = tokio::time::timeout(LONGEST_START, library::start(start)).await;
             started.unwrap_or_else(|_| Err(slow(name, "start")))?

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 mod chaos;
+mod crowd;
 mod files;
 mod house;
 mod orphans;

@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
@@ -196,7 +196,8 @@ impl Inside {
 
 #[async_trait::async_trait]
 impl Link for Inside {
-    fn request(&self, method: &'static str, params: Vec<u8>) -> Pending {
+    // Nothing in this process can end a call by force, whatever its deadline.
+    fn request(&self, method: &'static str, params: Vec<u8>, _deadline: Option<Instant>) -> Pending {
         match self.tenant() {
             Some(tenant) => self.ask(tenant, method, params),
             None => {
@@ -238,10 +239,10 @@ impl Link for Inside {
         }
         self.abandon();
         // Threads that are still in it keep it: it is released when the last one comes back.
-        if let Some(released) = self.give_back(tenant) {
-            if timeout(PATIENCE, released).await.is_err() {
-                tracing::warn!(plugin = %self.plugin, "the plugin does not let go; it is left behind");
-            }
+        if let Some(released) = self.give_back(tenant)
+            && timeout(PATIENCE, released).await.is_err()
+        {
+            tracing::warn!(plugin = %self.plugin, "the plugin does not let go; it is left behind");
         }
     }
 }

@@ -3,9 +3,12 @@
 //! Owns the seam between `provider`, which knows what the methods mean, and the two ways to carry them: across the
 //! border inside this process, and over a socket to a worker.
 
-use serde::Deserialize;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
+use toolgate_abi::{ERROR, code};
 use toolgate_plugin::Health;
 
 /// How a request ended.
@@ -22,7 +25,7 @@ pub(super) enum Reply {
 }
 
 /// A JSON-RPC error object.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct ErrorObject {
     #[serde(default)]
     pub(super) code: i64,
@@ -30,6 +33,18 @@ pub(super) struct ErrorObject {
     pub(super) message: String,
     #[serde(default)]
     pub(super) data: Value,
+}
+
+impl ErrorObject {
+    /// An answer that is no result, as the plugin gave it. What does not fit is said, and nothing of it quoted.
+    pub(super) fn read(status: i32, payload: &[u8]) -> Self {
+        let internal = |message| Self { code: code::INTERNAL, message, data: Value::Null };
+        if status != ERROR {
+            return internal(format!("it answered with the unknown status {status}"));
+        }
+        serde_json::from_slice(payload)
+            .unwrap_or_else(|_| internal("it answered with an error that is no JSON-RPC error".into()))
+    }
 }
 
 /// A request under way.
@@ -54,7 +69,9 @@ pub(super) trait Ears: Send + Sync + 'static {
 #[async_trait::async_trait]
 pub(super) trait Link: Send + Sync + 'static {
     /// Ask. Never blocks; a worker that is being started again is waited for by the reply.
-    fn request(&self, method: &'static str, params: Vec<u8>) -> Pending;
+    ///
+    /// `deadline`: until when whoever asks would wait. The plugin may go on for as long, even if nobody waits any more.
+    fn request(&self, method: &'static str, params: Vec<u8>, deadline: Option<Instant>) -> Pending;
 
     /// Tell.
     fn notify(&self, method: &'static str, params: Vec<u8>);

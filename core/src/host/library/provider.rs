@@ -188,7 +188,7 @@ struct HealthReport {
 impl ToolProvider for Provider {
     async fn tools(&self) -> Result<Vec<Tool>, ProviderError> {
         let broken = |why: String| ProviderError::Unavailable(why);
-        let asked = self.link.request(method::TOOLS_LIST, b"{}".to_vec());
+        let asked = self.link.request(method::TOOLS_LIST, b"{}".to_vec(), Instant::now().checked_add(LISTING));
         let mut waiting = Waiting { link: self.link.as_ref(), id: asked.id, over: false };
         let reply = timeout(LISTING, asked.reply)
             .await
@@ -214,7 +214,7 @@ impl ToolProvider for Provider {
         let mut bytes = Vec::with_capacity(USUAL);
         serde_json::to_writer(&mut bytes, &params)
             .map_err(|error| ToolError::failed(format!("the arguments cannot be written as JSON: {error}")))?;
-        let asked = self.link.request(method::TOOLS_CALL, bytes);
+        let asked = self.link.request(method::TOOLS_CALL, bytes, cx.deadline);
         let mut waiting = Waiting { link: self.link.as_ref(), id: asked.id, over: false };
         let reply = asked.reply.await.unwrap_or_else(|_closed| self.gone());
         waiting.over = true;
@@ -241,7 +241,8 @@ impl Provider {
             return pulse.last.clone();
         }
         // Kept where it is until it is answered, also if whoever asks goes away.
-        let asked = pulse.asked.get_or_insert_with(|| self.link.request(method::HEALTH, b"{}".to_vec()));
+        let ask = || self.link.request(method::HEALTH, b"{}".to_vec(), Instant::now().checked_add(PULSE));
+        let asked = pulse.asked.get_or_insert_with(ask);
         let health = match timeout(PULSE, &mut asked.reply).await {
             Ok(reply) => {
                 pulse.asked = None;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use toolgate_abi::{OK, code};
+use toolgate_abi::OK;
 
 use super::link::{Ears, ErrorObject, Pending, Reply};
 
@@ -101,20 +101,11 @@ impl Ears for Table {
         self.answer(id, || match status {
             _ if size > self.largest => Reply::TooLarge(size),
             OK => Reply::Result(payload.to_vec()),
-            _ => Reply::Error(error_object(status, payload)),
+            _ => Reply::Error(ErrorObject::read(status, payload)),
         });
     }
 
     fn told(&self, method: &str, params: &[u8]) {
         (self.listener)(method, params);
     }
-}
-
-fn error_object(status: i32, payload: &[u8]) -> ErrorObject {
-    let internal = |message| ErrorObject { code: code::INTERNAL, message, data: serde_json::Value::Null };
-    if status != toolgate_abi::ERROR {
-        return internal(format!("it answered with the unknown status {status}"));
-    }
-    serde_json::from_slice(payload)
-        .unwrap_or_else(|_| internal("it answered with an error that is no JSON-RPC error".into()))
 }

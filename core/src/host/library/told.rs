@@ -1,6 +1,6 @@
 //! What a plugin tells: progress to whom it concerns, lines to the log, changes to the host.
 //!
-//! Owns the tokens under which progress is reported. Runs on whatever thread the plugin speaks on, so nothing here
+//! Owns the tokens under which progress is reported, and how many lines go to the log. Runs on whatever thread the plugin speaks on, so nothing here
 //! waits.
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use serde::Deserialize;
@@ -16,13 +17,18 @@ use serde_json::Value;
 use toolgate_abi::method;
 use toolgate_plugin::{HostHandle, LogLevel, Progress};
 
-use super::table::Listener;
+use super::{
+    table::Listener,
+    valve::{Valve, left_out},
+};
 
 /// Takes what a plugin tells.
 pub(super) struct Notices {
     host: HostHandle,
     next: AtomicU64,
     wanted: Mutex<HashMap<u64, Progress>>,
+    /// For all that ends in the log.
+    valve: Mutex<Valve>,
 }
 
 /// A token under which progress may be reported, for as long as this lives.
@@ -63,7 +69,12 @@ struct Updated {
 impl Notices {
     /// For the plugin of `host`.
     pub(super) fn new(host: HostHandle) -> Arc<Self> {
-        Arc::new(Self { host, next: AtomicU64::new(1), wanted: Mutex::default() })
+        Arc::new(Self {
+            host,
+            next: AtomicU64::new(1),
+            wanted: Mutex::default(),
+            valve: Mutex::new(Valve::new(Instant::now())),
+        })
     }
 
     /// As a table wants it.
@@ -83,24 +94,45 @@ impl Notices {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is room in the log for one more line; asked before anything is read, as reading costs as well.
+    fn may_log(&self) -> bool {
+        let (open, lost) = self.valve.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now());
+        if lost > 0 {
+            self.say_left_out(lost);
+        }
+        open
+    }
+
+    fn say_left_out(&self, lost: u64) {
+        tracing::warn!(plugin = self.host.plugin(), "{}", left_out(lost));
+    }
+
     fn take(&self, method: &str, params: &[u8]) {
         let plugin = self.host.plugin();
         let understood = match method {
             method::PROGRESS => serde_json::from_slice(params).map(|report: Report| self.progress(report)),
-            method::MESSAGE => serde_json::from_slice(params).map(|message: Message| self.log(&message)),
+            // Says no more than that something has changed: whoever hears it a thousand times asks once.
             method::TOOLS_CHANGED => {
                 self.host.tools_changed();
-                Ok(())
+                return;
             }
+            _ if !self.may_log() => return,
+            method::MESSAGE => serde_json::from_slice(params).map(|message: Message| self.log(&message)),
             method::RESOURCE_UPDATED => {
                 serde_json::from_slice(params).map(|updated: Updated| self.host.resource_updated(updated.uri))
             }
             _ => {
-                tracing::debug!(plugin, method, "the plugin told something that this host does not know");
-                Ok(())
+                tracing::debug!(
+                    plugin,
+                    method = one_line(method),
+                    "the plugin told something that this host does not know"
+                );
+                return;
             }
         };
-        if let Err(error) = understood {
+        if let Err(error) = understood
+            && (method != method::PROGRESS || self.may_log())
+        {
             tracing::warn!(plugin, method, line = error.line(), column = error.column(), "the params do not fit");
         }
     }
@@ -125,6 +157,15 @@ impl Notices {
             other => one_line(&other.to_string()),
         };
         self.host.log(level, text);
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        let lost = self.valve.get_mut().unwrap_or_else(PoisonError::into_inner).lost();
+        if lost > 0 {
+            self.say_left_out(lost);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::Pid;
 
-use super::life::humantime;
+use super::obituary::humantime;
 use crate::config::{Limits, Size};
 
 /// Watches one process.

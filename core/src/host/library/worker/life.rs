@@ -1,51 +1,35 @@
 //! One worker process: started, spoken with, watched, ended and reaped.
 //!
-//! Owns the process, its socket and the requests that it has not answered. Knows nothing of the lives before and
-//! after: that is `supervisor`'s.
+//! Owns the order of these, and what ends a worker that does not end by itself. What is spoken over is `voice`'s, the
+//! process `process`'s, and the lives before and after `supervisor`'s.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    io,
-    path::Path,
-    process::{ExitStatus, Stdio},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::ExitStatus, sync::Arc, time::Duration};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use serde::de::DeserializeOwned;
 use tokio::{
     io::AsyncReadExt as _,
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    process::{Child, Command},
-    sync::{Notify, oneshot},
-    task::JoinSet,
+    net::{UnixStream, unix::OwnedReadHalf},
 };
 
-use toolgate_abi::method;
-
 use super::{
-    super::{link::Reply, manifest::Manifest},
+    super::manifest::Manifest,
     Spec,
     gauge::Gauge,
     handshake::{Bounds, Created, Opened, Orders, Refusal, VERSION},
-    output,
-    wire::{Decoder, Frame, Kind, frame},
+    obituary::humantime,
+    process::{self, Process},
+    voice::{Threads, Voice},
+    wire::{Decoder, Frame, Kind},
 };
-use crate::config::Size;
+use crate::config::{Limits, Size};
 
 /// A frame may be this much larger than the largest result.
 const MARGIN: u64 = 256 * 1024;
-/// Most bytes that wait for a worker that does not read.
-const BACKLOG: usize = 64 * 1024 * 1024;
 /// Threads beyond those that calls may block: for health, cancellation and the end.
 const SPARE_THREADS: usize = 4;
+/// How long a process may take from closing its socket to its end, if it does so because it ends.
+const DYING: Duration = Duration::from_millis(500);
 
 /// Why a worker was ended by its supervisor, or that it was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,251 +46,9 @@ pub(super) struct Death {
     pub(super) end: End,
     /// `None` if it could not be learnt.
     pub(super) status: Option<ExitStatus>,
-    /// It said that it got no more memory, of this much.
+    /// Its last words were that it got no more memory, of this much.
     pub(super) starved: Option<Size>,
 }
-
-/// What is spoken over: the part of a life that callers share.
-pub(super) struct Voice {
-    out: Mutex<Out>,
-    more: Notify,
-    writer: OwnedWriteHalf,
-    open: Mutex<Requests>,
-    /// Whether a `tools/call` was answered.
-    useful: AtomicBool,
-    /// How many calls were answered.
-    answers: AtomicU64,
-    /// The last answer to `tools/list`.
-    tools: Mutex<Option<Vec<u8>>>,
-}
-
-#[derive(Default)]
-struct Out {
-    queue: VecDeque<Vec<u8>>,
-    /// How much of the first is written.
-    written: usize,
-    bytes: usize,
-    /// Since when nothing could be written.
-    stuck: Option<Instant>,
-}
-
-#[derive(Default)]
-struct Requests {
-    open: HashMap<u64, Open>,
-    /// Why there are no answers any more.
-    gone: Option<String>,
-}
-
-struct Open {
-    reply: oneshot::Sender<Reply>,
-    asked: Asked,
-    given_up: Option<Instant>,
-}
-
-/// What is remembered of a request's method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Call,
-    Tools,
-    Other,
-}
-
-impl Asked {
-    fn of(method: &str) -> Self {
-        match method {
-            method::TOOLS_CALL => Self::Call,
-            method::TOOLS_LIST => Self::Tools,
-            _ => Self::Other,
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-// === impl Voice ===
-
-impl Voice {
-    fn new(writer: OwnedWriteHalf) -> Self {
-        Self {
-            out: Mutex::default(),
-            more: Notify::new(),
-            writer,
-            open: Mutex::default(),
-            useful: AtomicBool::new(false),
-            answers: AtomicU64::new(0),
-            tools: Mutex::default(),
-        }
-    }
-
-    /// Ask.
-    pub(super) fn request(&self, id: u64, method: &str, params: &[u8], reply: oneshot::Sender<Reply>) {
-        {
-            let mut requests = lock(&self.open);
-            if let Some(gone) = &requests.gone {
-                let _ = reply.send(Reply::Gone(gone.clone()));
-                return;
-            }
-            requests.open.insert(id, Open { reply, asked: Asked::of(method), given_up: None });
-        }
-        if !self.say(Kind::Request, id, method, params)
-            && let Some(open) = lock(&self.open).open.remove(&id)
-        {
-            let _ = open.reply.send(Reply::Gone("the plugin takes in no more calls; try again in a moment".into()));
-        }
-    }
-
-    /// Tell.
-    pub(super) fn notify(&self, method: &str, params: &[u8]) {
-        if !self.say(Kind::Notify, 0, method, params) {
-            tracing::debug!(method, "a notification is dropped: the worker does not read");
-        }
-    }
-
-    /// Nobody waits for this request any more: a worker that goes on with it is given `grace`.
-    pub(super) fn given_up(&self, id: u64) {
-        if let Some(open) = lock(&self.open).open.get_mut(&id) {
-            open.given_up.get_or_insert_with(Instant::now);
-        }
-    }
-
-    pub(super) fn useful(&self) -> bool {
-        self.useful.load(Ordering::Relaxed)
-    }
-
-    /// The last answer to `tools/list`.
-    pub(super) fn tools(&self) -> Option<Vec<u8>> {
-        lock(&self.tools).clone()
-    }
-
-    /// Every request, now and later, ends with this.
-    pub(super) fn end(&self, why: impl Fn(bool) -> String) {
-        let open = {
-            let mut requests = lock(&self.open);
-            requests.gone = Some(why(false));
-            std::mem::take(&mut requests.open)
-        };
-        for open in open.into_values() {
-            let _ = open.reply.send(Reply::Gone(why(open.asked == Asked::Call)));
-        }
-    }
-
-    /// Whether the frame is written or will be. Writes at once if it can: a wake-up less for each request.
-    fn say(&self, kind: Kind, id: u64, method: &str, payload: &[u8]) -> bool {
-        let Some(frame) = frame(kind, id, method, payload) else { return false };
-        let mut out = lock(&self.out);
-        let mut written = 0;
-        if out.queue.is_empty() {
-            match self.writer.try_write(&frame) {
-                Ok(count) if count == frame.len() => return true,
-                Ok(count) => written = count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // The reader sees the end, and answers.
-                Err(_) => return true,
-            }
-            out.written = written;
-        }
-        if out.bytes + frame.len() > BACKLOG && written == 0 {
-            return false;
-        }
-        out.bytes += frame.len();
-        out.stuck.get_or_insert_with(Instant::now);
-        out.queue.push_back(frame);
-        self.more.notify_one();
-        true
-    }
-
-    /// Write what could not be written at once, for as long as the socket lives.
-    async fn write(&self) {
-        loop {
-            if !self.drain() {
-                self.more.notified().await;
-            } else if self.writer.writable().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Whether something is left to write.
-    fn drain(&self) -> bool {
-        let mut out = lock(&self.out);
-        while let Some(first) = out.queue.front() {
-            match self.writer.try_write(&first[out.written..]) {
-                Ok(count) => {
-                    out.written += count;
-                    out.stuck = Some(Instant::now());
-                    if out.queue.front().is_some_and(|first| out.written >= first.len()) {
-                        let length = out.queue.pop_front().map_or(0, |first| first.len());
-                        out.bytes -= length;
-                        out.written = 0;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => {
-                    *out = Out::default();
-                    return false;
-                }
-            }
-        }
-        out.stuck = None;
-        false
-    }
-
-    /// A call that goes on although it was given up this long ago, or a socket that takes nothing.
-    fn hangs(&self, grace: Duration) -> Option<String> {
-        if lock(&self.out).stuck.is_some_and(|since| since.elapsed() > grace) {
-            return Some("hung: it did not take in what it was asked".into());
-        }
-        let mut requests = lock(&self.open);
-        for open in requests.open.values_mut() {
-            // Somebody may have left without a word.
-            if open.given_up.is_none() && open.reply.is_closed() {
-                open.given_up = Some(Instant::now());
-            }
-        }
-        let hangs = requests.open.values().any(|open| open.given_up.is_some_and(|since| since.elapsed() > grace));
-        hangs.then(|| format!("hung: it did not end a call within {} of its cancellation", humantime(grace)))
-    }
-
-    fn calls_open(&self) -> bool {
-        !lock(&self.open).open.is_empty()
-    }
-
-    fn answered(&self, frame: Frame) {
-        let Some(open) = lock(&self.open).open.remove(&frame.id) else {
-            tracing::debug!(id = frame.id, "an answer to nothing that was asked; it is dropped");
-            return;
-        };
-        match (open.asked, frame.kind) {
-            (Asked::Call, _) => {
-                self.useful.store(true, Ordering::Relaxed);
-                self.answers.fetch_add(1, Ordering::Relaxed);
-            }
-            (Asked::Tools, Kind::Result) => *lock(&self.tools) = Some(frame.payload.clone()),
-            _ => {}
-        }
-        let _ = open.reply.send(match frame.kind {
-            Kind::TooLarge => Reply::TooLarge(size(&frame.payload)),
-            Kind::Error => match serde_json::from_slice(&frame.payload) {
-                Ok(error) => Reply::Error(error),
-                Err(error) => Reply::Gone(format!("the plugin answered with an error that is no JSON: {error}")),
-            },
-            _ => Reply::Result(frame.payload),
-        });
-    }
-}
-
-fn size(payload: &[u8]) -> u64 {
-    payload.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
-
-/// A duration for people.
-pub(super) fn humantime(duration: Duration) -> String {
-    ::humantime::format_duration(duration).to_string()
-}
-
-// === A process ===
 
 /// A process that has opened its library.
 pub(super) struct Life {
@@ -314,31 +56,8 @@ pub(super) struct Life {
     reader: OwnedReadHalf,
     decoder: Decoder,
     process: Process,
-}
-
-/// Kills the whole group when dropped, so that nothing that the plugin has started outlives it.
-struct Process {
-    child: Child,
-    group: Option<Pid>,
-    output: JoinSet<()>,
-    /// Whether it said that it got no more memory.
-    starved: Arc<AtomicBool>,
-    memory: Size,
-}
-
-impl Process {
-    fn kill(&self) {
-        // Only while the child is not reaped: its number is not somebody else's then.
-        if let (Some(_), Some(group)) = (self.child.id(), self.group) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
+    /// `None`: its plugin does not block.
+    threads: Option<Threads>,
 }
 
 impl Life {
@@ -351,13 +70,15 @@ impl Life {
             setting: None,
             place: Vec::new(),
         };
-        make_folder(&spec.state_dir).map_err(|error| broken(&format!("\"{}\"", spec.state_dir.display()), &error))?;
+        let folder = &spec.state_dir;
+        process::make_folder(folder).map_err(|error| broken(&format!("\"{}\"", folder.display()), &error))?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|error| broken("socket", &error))?;
         ours.set_nonblocking(true).map_err(|error| broken("socket", &error))?;
         let (reader, writer) = UnixStream::from_std(ours).map_err(|error| broken("socket", &error))?.into_split();
-        let process = spawn(spec, theirs).map_err(|error| broken("process", &error))?;
+        let process = Process::spawn(spec, theirs).map_err(|error| broken("process", &error))?;
         let largest = usize::try_from(spec.limits.result.0.saturating_add(MARGIN)).unwrap_or(usize::MAX);
-        let mut life = Self { voice: Arc::new(Voice::new(writer)), reader, decoder: Decoder::new(largest), process };
+        let (voice, decoder) = (Arc::new(Voice::new(writer)), Decoder::new(largest));
+        let mut life = Self { voice, reader, decoder, process, threads: None };
         let orders = serde_json::to_vec(&orders(spec)).map_err(|error| broken("orders", &error))?;
         life.voice.say(Kind::Orders, 0, "", &orders);
         let opened: Opened = life.shake_hands(spec, Kind::Opened, "open the library").await?;
@@ -369,6 +90,7 @@ impl Life {
         }
         let seen = |text: &str| text.replace(&*spec.library.to_string_lossy(), &spec.origin.to_string_lossy());
         let manifest = opened.manifest.map_err(|refusal| Refusal { message: seen(&refusal.message), ..refusal })?;
+        life.threads = manifest.blocking.then(|| threads(&spec.limits));
         Ok((life, manifest))
     }
 
@@ -397,7 +119,7 @@ impl Life {
             },
             () = voice.write() => End::Left,
         };
-        let death = self.bury(end, spec.patience.exit).await;
+        let death = self.bury(spec, end).await;
         let during = match death.end {
             End::Left => format!(" when it was to {what}"),
             End::Condemned(_) => String::new(),
@@ -425,11 +147,11 @@ impl Life {
     /// Serve until the process ends or must be ended.
     pub(super) async fn serve(&mut self, spec: &Spec) -> End {
         let voice = Arc::clone(&self.voice);
-        let pid = self.process.group;
+        let (pid, threads) = (self.process.pid(), self.threads);
         tokio::select! {
             end = self.read(spec) => end,
             () = voice.write() => End::Left,
-            end = watch(&voice, spec, pid) => end,
+            end = watch(&voice, spec, pid, threads) => end,
         }
     }
 
@@ -453,53 +175,48 @@ impl Life {
         }
     }
 
-    /// Close the socket, which asks the worker to leave, and read what it still says.
+    /// Close the socket, which asks the worker to leave, and read what it still says, so that it cannot block on it.
     pub(super) async fn leave(&mut self, spec: &Spec) {
-        // The worker sees the end of our words; what it says is still read, so that it cannot block on saying it.
-        let _ = rustix::net::shutdown(AsRef::<UnixStream>::as_ref(&self.voice.writer), rustix::net::Shutdown::Write);
+        self.voice.fall_silent();
         let _ = tokio::time::timeout(spec.patience.exit, self.read(spec)).await;
     }
 
     /// End the process, whatever it does, and learn how it ended.
     ///
-    /// At [`End::Left`] the kernel has closed its socket while it ends the process, so that its status is settled and
-    /// a signal changes nothing.
-    pub(super) async fn bury(&mut self, end: End, patience: Duration) -> Death {
-        self.process.kill();
-        let status = tokio::time::timeout(patience, self.process.child.wait()).await;
-        // Its last words are in the pipes, but somebody outside of its group may hold them open for ever.
-        let output = &mut self.process.output;
-        let _ = tokio::time::timeout(Duration::from_millis(200), async { while output.join_next().await.is_some() {} })
-            .await;
-        output.abort_all();
-        let starved = self.process.starved.load(Ordering::Relaxed).then_some(self.process.memory);
-        Death { end, status: status.ok().and_then(Result::ok), starved }
+    /// At [`End::Left`] the kernel has usually closed its socket while it ends the process. One that lives on has
+    /// closed it itself, and a signal of ours must not pass for its end.
+    pub(super) async fn bury(&mut self, spec: &Spec, end: End) -> Death {
+        let end = match end {
+            End::Left if !self.process.ends(DYING).await => {
+                End::Condemned("closed its connection to the server".into())
+            }
+            end => end,
+        };
+        let status = self.process.reap(spec.patience.exit).await;
+        Death { end, status, starved: self.process.is_starved().then_some(spec.limits.memory) }
     }
 }
 
 /// What ends a worker that does not end by itself.
-async fn watch(voice: &Voice, spec: &Spec, pid: Option<Pid>) -> End {
+async fn watch(voice: &Voice, spec: &Spec, pid: Option<Pid>, threads: Option<Threads>) -> End {
     let period = (spec.patience.grace / 4).clamp(Duration::from_millis(5), Duration::from_millis(250));
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut gauge = pid.map(|pid| Gauge::new(pid, &spec.limits));
     loop {
         ticks.tick().await;
-        if let Some(reason) = voice.hangs(spec.patience.grace) {
+        if let Some(reason) = voice.hangs(spec.patience.grace, threads) {
             return End::Condemned(reason);
         }
-        let answers = voice.answers.load(Ordering::Relaxed);
-        let busy = voice.calls_open();
-        if let Some(reason) = gauge.as_mut().and_then(|gauge| gauge.over(answers, busy)) {
+        let over = gauge.as_mut().and_then(|gauge| gauge.over(voice.answers(), voice.is_asked()));
+        if let Some(reason) = over {
             return End::Condemned(reason);
         }
     }
 }
 
-/// The plugin's own folder, for this account only.
-fn make_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+fn threads(limits: &Limits) -> Threads {
+    Threads { calls: limits.concurrency, all: limits.concurrency.saturating_add(SPARE_THREADS) }
 }
 
 fn orders(spec: &Spec) -> Orders {
@@ -508,7 +225,7 @@ fn orders(spec: &Spec) -> Orders {
         version: VERSION.into(),
         plugin: spec.plugin.to_string(),
         library: absolute(&spec.library),
-        threads: limits.concurrency.saturating_add(SPARE_THREADS),
+        threads: threads(limits).all,
         result: limits.result.0,
         bounds: Bounds {
             memory: limits.memory.0,
@@ -525,45 +242,4 @@ fn orders(spec: &Spec) -> Orders {
 /// The worker runs in another folder than the server.
 fn absolute(path: &Path) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn spawn(spec: &Spec, socket: std::os::unix::net::UnixStream) -> io::Result<Process> {
-    let mut command = program()?;
-    command
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    let mut child = command.spawn()?;
-    let mut tasks = JoinSet::new();
-    let starved = Arc::new(AtomicBool::new(false));
-    if let Some(pipe) = child.stdout.take() {
-        tasks.spawn(output::log(Arc::clone(&spec.plugin), "stdout", pipe, Arc::clone(&starved)));
-    }
-    if let Some(pipe) = child.stderr.take() {
-        tasks.spawn(output::log(Arc::clone(&spec.plugin), "stderr", pipe, Arc::clone(&starved)));
-    }
-    let group = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    Ok(Process { child, group, output: tasks, starved, memory: spec.limits.memory })
-}
-
-/// Our own binary, as a worker. On Linux the very file that runs, even if another was installed in its place.
-#[cfg(not(test))]
-fn program() -> io::Result<Command> {
-    let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
-    let mut command = Command::new(program);
-    command.arg0("toolgate").arg("worker");
-    Ok(command)
-}
-
-/// The test binary, whose one ignored test is a worker.
-#[cfg(test)]
-fn program() -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    let name = "host::library::worker::tests::the_worker_itself";
-    command.args([name, "--exact", "--ignored", "--nocapture", "--quiet", "--test-threads=1"]);
-    Ok(command)
 }

@@ -1,7 +1,8 @@
 //! A library in a process of its own (`isolation = "process"`): whatever it does there, the server outlives it.
 //!
 //! The server's side: [`supervisor`] keeps a worker running and is the [`Link`](super::link::Link) to it, [`life`] is
-//! one process from its start to its end, [`output`] logs what it prints, [`gauge`] measures it. The worker's side:
+//! one [`process`] from its start to its end, [`voice`] what is spoken over with it; [`output`] logs what it prints,
+//! [`gauge`] measures it, [`obituary`] tells how it ended. The worker's side:
 //! [`inside`], confined by [`sandbox`] before it opens the library. Between them: [`wire`] and [`handshake`].
 //! Knows nothing of tools, settings or callers: methods and bytes.
 
@@ -11,13 +12,21 @@ mod inside;
 mod life;
 mod obituary;
 mod output;
+mod pauses;
+mod process;
 mod sandbox;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod voice;
 mod wire;
 
-use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 pub(super) use handshake::Refusal;
 pub use inside::{NotAWorker, work};
@@ -45,12 +54,14 @@ pub(super) struct Spec {
     pub(super) patience: Patience,
     /// Takes the plugin's notifications. Must not block.
     pub(super) told: Arc<Told>,
+    /// Set once no worker is started any more.
+    pub(super) down: Arc<AtomicBool>,
 }
 
 /// How long a worker may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// From a cancelled call to its end, and from a full socket to one that takes more.
+    /// From the end of a given-up call's time to its end, and from a full socket to one that takes more.
     pub(super) grace: Duration,
     /// To open the library, and again to create the instance.
     pub(super) start: Duration,

@@ -1,6 +1,6 @@
 //! How a worker ended, in words: for those whose calls it had, for `/readyz`, and for the log.
 
-use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 
 use rustix::process::Signal;
 
@@ -12,10 +12,11 @@ impl Death {
         match (&self.end, self.status) {
             (End::Condemned(reason), _) => reason.clone(),
             (End::Left, Some(status)) => match self.starved {
-                Some(memory) => {
+                // Allocators abort. What else ended it was something else, whatever it said.
+                Some(memory) if status.signal() == Some(Signal::ABORT.as_raw()) => {
                     format!("{}: it got no more memory than the {memory} of limits.memory", status_words(status))
                 }
-                None => status_words(status),
+                _ => status_words(status),
             },
             (End::Left, None) => "ended, nobody knows how".into(),
         }
@@ -54,6 +55,23 @@ fn name(signal: Signal) -> String {
     .map_or_else(|| format!("signal {}", signal.as_raw()), |(_, name)| name.to_owned())
 }
 
+/// A duration for people.
+pub(super) fn humantime(duration: Duration) -> String {
+    ::humantime::format_duration(duration).to_string()
+}
+
+/// "3rd".
+pub(super) fn ordinal(number: u32) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +94,17 @@ mod tests {
         let starved =
             Death { end: End::Left, status: Some(ExitStatus::from_raw(6)), starved: Some(Size::mebibytes(64)) };
         assert_eq!(starved.words(), "crashed (SIGABRT): it got no more memory than the 64.0 MiB of limits.memory");
+        let liar = Death { end: End::Left, status: Some(ExitStatus::from_raw(11)), starved: Some(Size::mebibytes(64)) };
+        assert_eq!(liar.words(), "crashed (SIGSEGV)", "allocators abort");
         let hung = Death { end: End::Condemned("hung".into()), status: Some(ExitStatus::from_raw(9)), starved: None };
         assert_eq!(hung.words(), "hung", "the supervisor's reason wins over the signal that it sent");
+    }
+
+    #[test]
+    fn ordinals_are_english() {
+        let table = [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (13, "13th"), (22, "22nd")];
+        for (number, expected) in table {
+            assert_eq!(ordinal(number), expected);
+        }
     }
 }

@@ -5,22 +5,22 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use super::super::valve::{Valve, left_out};
+
 /// A longer line is cut.
 const LONGEST: usize = 2048;
-/// Lines in a period; what is more is counted and not logged.
-const LINES: u32 = 100;
-const PERIOD: Duration = Duration::from_secs(1);
-
 /// What allocators of Rust and C++ say last when they get no more.
 const STARVED: [&str; 2] = ["memory allocation of ", "std::bad_alloc"];
+/// Lines in which they say it; what a plugin printed before these says nothing of its end.
+const LAST: u32 = 3;
 
-/// Read until the pipe closes. Always reads, so that a plugin never blocks on printing. `starved` becomes true when
-/// the process says that it got no more memory.
+/// Read until the pipe closes. Always reads, so that a plugin never blocks on printing. `starved` is true while the
+/// last lines say that there was no more memory to be had.
 pub(super) async fn log(
     plugin: Arc<str>,
     stream: &'static str,
@@ -30,22 +30,18 @@ pub(super) async fn log(
     let mut lines = Lines::default();
     let mut valve = Valve::new(Instant::now());
     let mut buffer = vec![0; 8192];
+    let mut last_words = LastWords::default();
     let say = |line: &str| tracing::info!(plugin = &*plugin, stream, "{line}");
-    let note = |line: &str| {
-        if STARVED.iter().any(|words| line.contains(words)) {
-            starved.store(true, Ordering::Relaxed);
-        }
-    };
     loop {
         let count = match pipe.read(&mut buffer).await {
             Ok(0) | Err(_) => break,
             Ok(count) => count,
         };
         lines.feed(&buffer[..count], |line| {
-            note(line);
+            starved.store(last_words.starved(line), Ordering::Relaxed);
             let (open, lost) = valve.pass(Instant::now());
             if lost > 0 {
-                say(&format!("{lost} lines are left out: more than {LINES} a second"));
+                say(&left_out(lost));
             }
             if open {
                 say(line);
@@ -53,11 +49,27 @@ pub(super) async fn log(
         });
     }
     lines.finish(|line| {
-        note(line);
+        starved.store(last_words.starved(line), Ordering::Relaxed);
         say(line);
     });
-    if valve.lost > 0 {
-        say(&format!("{} lines are left out: more than {LINES} a second", valve.lost));
+    if valve.lost() > 0 {
+        say(&left_out(valve.lost()));
+    }
+}
+
+/// Whether the last lines speak of memory.
+#[derive(Default)]
+struct LastWords {
+    /// How many more lines may follow the one that did.
+    more: u32,
+}
+
+impl LastWords {
+    /// Whether they do after this line.
+    fn starved(&mut self, line: &str) -> bool {
+        let said = STARVED.iter().any(|words| line.contains(words));
+        self.more = if said { LAST } else { self.more.saturating_sub(1) };
+        self.more > 0
     }
 }
 
@@ -94,34 +106,6 @@ impl Lines {
     }
 }
 
-/// Lets so many through in a period.
-struct Valve {
-    since: Instant,
-    passed: u32,
-    lost: u64,
-}
-
-impl Valve {
-    fn new(now: Instant) -> Self {
-        Self { since: now, passed: 0, lost: 0 }
-    }
-
-    /// Whether this one goes through, and how many before it did not.
-    fn pass(&mut self, now: Instant) -> (bool, u64) {
-        let mut lost = 0;
-        if now.duration_since(self.since) >= PERIOD {
-            lost = self.lost;
-            *self = Self::new(now);
-        }
-        self.passed = self.passed.saturating_add(1);
-        let open = self.passed <= LINES;
-        if !open {
-            self.lost += 1;
-        }
-        (open, lost)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,11 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_counted_and_not_logged() {
-        let start = Instant::now();
-        let mut valve = Valve::new(start);
-        let open = (0..1000).filter(|_| valve.pass(start).0).count();
-        assert_eq!(open, LINES as usize);
-        assert_eq!(valve.pass(start + PERIOD), (true, 900));
+    fn words_about_memory_count_only_at_the_end() {
+        let mut last_words = LastWords::default();
+        assert!(!last_words.starved("ready"));
+        assert!(last_words.starved("memory allocation of 4096 bytes failed"));
+        assert!(last_words.starved("note: run with a backtrace"));
+        assert!(last_words.starved(""));
+        assert!(!last_words.starved("life goes on"));
     }
 }

@@ -24,16 +24,16 @@ use super::{
     },
     Spec,
     handshake::Refusal,
-    life::{Death, End, Life, Voice, humantime},
+    life::{Death, End, Life},
+    obituary::{humantime, ordinal},
+    pauses::pause,
+    voice::Voice,
 };
 
 /// A request waits for a start that is this near.
 const NEAR: Duration = Duration::from_secs(1);
 /// Most requests that wait for a start.
 const WAITING: usize = 4096;
-/// The pause after a life without an answer; doubles with each.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A worker that has opened its library and waits to be told the settings.
 pub(in super::super) struct Opened {
@@ -115,6 +115,7 @@ struct Asked {
     id: u64,
     method: &'static str,
     params: Vec<u8>,
+    deadline: Option<Instant>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -126,10 +127,10 @@ struct Cancelled {
 
 #[async_trait::async_trait]
 impl Link for Held {
-    fn request(&self, method: &'static str, params: Vec<u8>) -> Pending {
+    fn request(&self, method: &'static str, params: Vec<u8>, deadline: Option<Instant>) -> Pending {
         let id = self.worker.ids.fetch_add(1, Ordering::Relaxed);
         let (reply, pending) = oneshot::channel();
-        self.worker.ask(Asked { id, method, params, reply });
+        self.worker.ask(Asked { id, method, params, deadline, reply });
         Pending { id, reply: pending }
     }
 
@@ -184,7 +185,7 @@ impl Worker {
             State::Up(voice) => {
                 let voice = Arc::clone(voice);
                 drop(state);
-                voice.request(asked.id, asked.method, &asked.params, asked.reply);
+                voice.request(asked.id, asked.method, &asked.params, asked.deadline, asked.reply);
                 return;
             }
             State::Near(waiting, _) if waiting.len() < WAITING => {
@@ -230,7 +231,7 @@ impl Worker {
                 () = self.closing.cancelled() => return self.part(life).await,
                 end = life.serve(&self.spec) => end,
             };
-            let death = life.bury(end, self.spec.patience.exit).await;
+            let death = life.bury(&self.spec, end).await;
             if self.dropped.is_cancelled() {
                 return self.finish(life);
             }
@@ -252,11 +253,12 @@ impl Worker {
         loop {
             if barren > self.spec.limits.restarts {
                 let why = format!(
-                    "{what}; that was the {} time in a row, so it is started again only when the configuration is \
-                     reloaded",
+                    "{what}; that was the {} time in a row, so it stays down; it is started again when the \
+                     configuration is reloaded (SIGHUP)",
                     ordinal(barren)
                 );
                 tracing::error!(plugin = &**plugin, "{why}");
+                self.spec.down.store(true, Ordering::Release);
                 self.become_(State::Over(why.clone()));
                 if let Some(voice) = voice.take() {
                     voice.end(|_| why.clone());
@@ -331,7 +333,7 @@ impl Worker {
         let Some(before) = before else { return };
         let (reply, pending) = oneshot::channel();
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        voice.request(id, method::TOOLS_LIST, b"{}", reply);
+        voice.request(id, method::TOOLS_LIST, b"{}", None, reply);
         if let Ok(Reply::Result(now)) = pending.await
             && now != before
         {
@@ -343,14 +345,14 @@ impl Worker {
     async fn part(&self, mut life: Life) {
         self.become_(State::Over(self.closed()));
         let (reply, pending) = oneshot::channel();
-        life.voice.request(self.ids.fetch_add(1, Ordering::Relaxed), method::SHUTDOWN, b"{}", reply);
+        life.voice.request(self.ids.fetch_add(1, Ordering::Relaxed), method::SHUTDOWN, b"{}", None, reply);
         tokio::select! {
             _ = life.serve(&self.spec) => {}
             _ = tokio::time::timeout(self.spec.patience.shutdown, pending) => {}
             () = self.dropped.cancelled() => {}
         }
         life.leave(&self.spec).await;
-        life.bury(End::Left, self.spec.patience.exit).await;
+        life.bury(&self.spec, End::Condemned(self.closed())).await;
         self.finish(life);
     }
 
@@ -375,44 +377,4 @@ impl Worker {
 struct Revived {
     life: Life,
     barren: u32,
-}
-
-/// How long to wait before the next life.
-fn pause(barren: u32) -> Duration {
-    match barren.checked_sub(1) {
-        None => Duration::ZERO,
-        Some(doublings) => PAUSE.saturating_mul(1 << doublings.min(16)).min(LONGEST_PAUSE),
-    }
-}
-
-fn ordinal(number: u32) -> String {
-    let ending = match (number % 10, number % 100) {
-        (_, 11..=13) => "th",
-        (1, _) => "st",
-        (2, _) => "nd",
-        (3, _) => "rd",
-        _ => "th",
-    };
-    format!("{number}{ending}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_and_end_at_half_a_minute() {
-        let table = [(0, 0), (1, 100), (2, 200), (3, 400), (9, 25_600), (10, 30_000), (u32::MAX, 30_000)];
-        for (barren, milliseconds) in table {
-            assert_eq!(pause(barren), Duration::from_millis(milliseconds), "after {barren} lives");
-        }
-    }
-
-    #[test]
-    fn ordinals_are_english() {
-        let table = [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (13, "13th"), (22, "22nd")];
-        for (number, expected) in table {
-            assert_eq!(ordinal(number), expected);
-        }
-    }
 }

@@ -58,6 +58,7 @@ pub(super) struct Bench {
     pub(super) blocking: bool,
     pub(super) params: String,
     pub(super) told: Arc<Mutex<Vec<String>>>,
+    pub(super) down: Arc<AtomicBool>,
 }
 
 impl Bench {
@@ -69,6 +70,7 @@ impl Bench {
             blocking: true,
             params: "{}".into(),
             told: Arc::default(),
+            down: Arc::default(),
         }
     }
 
@@ -86,6 +88,7 @@ impl Bench {
                 let told = told.lock();
                 told.expect("no panic").push(format!("{method} {}", String::from_utf8_lossy(params)));
             }),
+            down: Arc::clone(&self.down),
         }
     }
 
@@ -97,7 +100,7 @@ impl Bench {
 
 pub(super) async fn call(link: &dyn Link, name: &str, arg: &str) -> Reply {
     let params = format!(r#"{{"name":"{name}","arg":"{arg}"}}"#);
-    link.request("tools/call", params.into_bytes()).reply.await.expect("each request is answered")
+    link.request("tools/call", params.into_bytes(), None).reply.await.expect("each request is answered")
 }
 
 /// The number that a call answers with: an `errno`, or a count.

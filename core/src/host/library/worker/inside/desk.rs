@@ -19,11 +19,14 @@ use rustix::{
     process::{Signal, getpid, kill_process},
 };
 use serde::{Deserialize, Serialize};
-use toolgate_abi::{OK, method};
+use toolgate_abi::{ERROR, OK, method};
 
 use super::{
     super::{
-        super::{border::Instance, link::Ears},
+        super::{
+            border::Instance,
+            link::{Ears, ErrorObject},
+        },
         wire::{Frame, Kind, frame},
     },
     Deserted, Reader,
@@ -48,8 +51,12 @@ impl Mouth {
     }
 
     pub(super) fn tell(&self, kind: Kind, value: &impl Serialize) -> Result<(), Deserted> {
+        self.answer(kind, 0, value)
+    }
+
+    fn answer(&self, kind: Kind, id: u64, value: &impl Serialize) -> Result<(), Deserted> {
         let payload = serde_json::to_vec(value).map_err(|_| Deserted)?;
-        self.say(kind, 0, "", &payload);
+        self.say(kind, id, "", &payload);
         Ok(())
     }
 
@@ -104,7 +111,11 @@ impl Ears for Desk {
         if size > self.largest {
             self.mouth.say(Kind::TooLarge, id, "", &size.to_le_bytes());
         } else {
-            self.mouth.say(if status == OK { Kind::Result } else { Kind::Error }, id, "", payload);
+            match status {
+                OK => self.mouth.say(Kind::Result, id, "", payload),
+                ERROR => self.mouth.say(Kind::Error, id, "", payload),
+                _ => drop(self.mouth.answer(Kind::Error, id, &ErrorObject::read(status, payload))),
+            }
         }
     }
 

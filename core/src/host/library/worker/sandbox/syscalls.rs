@@ -16,7 +16,8 @@ use seccompiler::{
 
 use super::{super::handshake::Orders, Report};
 
-/// Calls that `libc` does not name yet; these numbers are the same on every processor.
+/// Calls that `libc` does not name, or not for every processor; these numbers are the same on all of them.
+const FCHMODAT2: c_long = 452;
 const SETXATTRAT: c_long = 463;
 const REMOVEXATTRAT: c_long = 466;
 const OPEN_TREE_ATTR: c_long = 467;
@@ -41,7 +42,7 @@ const NEVER: &[c_long] = &[
     c::SYS_setpgid,
     // Attributes of files, which landlock does not restrict; those of files that are open (fchmod, futimens) stay.
     c::SYS_fchmodat,
-    c::SYS_fchmodat2,
+    FCHMODAT2,
     c::SYS_fchownat,
     c::SYS_setxattr,
     c::SYS_lsetxattr,
@@ -259,9 +260,9 @@ fn bits(value: i32) -> u64 {
     u64::from(value.cast_unsigned())
 }
 
-/// `ioctl` requests, whose type differs between C libraries; none of these has more than 16 bits.
-fn bits_of(value: impl Into<u64>) -> u64 {
-    value.into()
+/// `ioctl` requests, which are unsigned long in one C library and int in another; none of these is negative.
+fn bits_of(value: impl TryInto<u64>) -> u64 {
+    value.try_into().unwrap_or(u64::MAX)
 }
 
 struct List(Rules);

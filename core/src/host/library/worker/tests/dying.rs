@@ -8,7 +8,7 @@ use rustix::{
 };
 use toolgate_plugin::Health;
 
-use super::*;
+use super::{super::super::link::Pending, *};
 
 /// Patience for tests in which a worker is to be ended for the want of it.
 fn impatient() -> Patience {
@@ -16,7 +16,7 @@ fn impatient() -> Patience {
 }
 
 async fn cancel_and_wait(link: &dyn Link, name: &str) -> String {
-    let pending = link.request("tools/call", format!(r#"{{"name":"{name}"}}"#).into_bytes());
+    let pending = link.request("tools/call", format!(r#"{{"name":"{name}"}}"#).into_bytes(), None);
     link.notify("notifications/cancelled", format!(r#"{{"requestId":{}}}"#, pending.id).into_bytes());
     gone(pending.reply.await.expect("answered"))
 }
@@ -66,7 +66,7 @@ async fn each_way_of_dying_ends_the_call_with_its_reason_and_the_next_call_works
         ("mmap", "", "used "),
         ("spin", "", "of processor time without finishing a call (limits.cpu)"),
         ("noise", "", "spoke nonsense"),
-        ("hang-up", "", "was killed"),
+        ("hang-up", "", "closed its connection to the server"),
     ];
     let link = bench.start().await;
     for (name, arg, expected) in table {
@@ -86,7 +86,7 @@ async fn each_way_of_dying_ends_the_call_with_its_reason_and_the_next_call_works
 async fn a_death_takes_every_call_under_way_with_it_and_none_that_comes_after() {
     let link = Bench::new().start().await;
     let under_way: Vec<_> =
-        (0..20).map(|_| link.request("tools/call", br#"{"name":"never"}"#.to_vec()).reply).collect();
+        (0..20).map(|_| link.request("tools/call", br#"{"name":"never"}"#.to_vec(), None).reply).collect();
     let why = gone(call(&*link, "segv", "").await);
     assert!(why.contains("crashed (SIGSEGV)"), "{why}");
     for pending in under_way {
@@ -109,6 +109,78 @@ async fn a_call_that_goes_on_after_its_cancellation_ends_the_worker() {
     }
 }
 
+fn cancel(link: &dyn Link, pending: &Pending) {
+    link.notify("notifications/cancelled", format!(r#"{{"requestId":{}}}"#, pending.id).into_bytes());
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_may_go_on_until_its_time_is_over() {
+    let mut bench = Bench::new();
+    bench.patience = impatient();
+    let link = bench.start().await;
+    let block = |time: Duration| {
+        let deadline = std::time::Instant::now().checked_add(time);
+        link.request("tools/call", br#"{"name":"block"}"#.to_vec(), deadline)
+    };
+    // Nobody waits for this one; it must not take the others with it, though they last longer than the grace.
+    let given_up = block(Duration::from_secs(600));
+    cancel(&*link, &given_up);
+    assert_eq!(number(&*link, "sleep", "1500").await, 0);
+    // This one's time is over soon.
+    let overdue = block(Duration::from_millis(300));
+    cancel(&*link, &overdue);
+    let why = gone(overdue.reply.await.expect("answered"));
+    assert!(why.contains("hung: it did not end a call that was given up within 200ms of its time limit"), "{why}");
+    link.close().await;
+}
+
+#[tokio::test]
+async fn calls_that_are_given_up_may_not_occupy_every_thread() {
+    let mut bench = Bench::new();
+    bench.patience = impatient();
+    bench.limits.concurrency = 2;
+    let link = bench.start().await;
+    let deadline = std::time::Instant::now().checked_add(Duration::from_secs(600));
+    let block = || link.request("tools/call", br#"{"name":"block"}"#.to_vec(), deadline);
+    let blocked: Vec<_> = (0..7).map(|_| block()).collect();
+    for given_up in &blocked[..2] {
+        cancel(&*link, given_up);
+    }
+    for pending in blocked {
+        let why = gone(pending.reply.await.expect("answered"));
+        assert!(why.contains("hung: 2 calls that were given up occupy its threads (limits.concurrency)"), "{why}");
+    }
+    assert!(matches!(call(&*link, "echo", "").await, Reply::Result(_)));
+    link.close().await;
+}
+
+#[tokio::test]
+async fn words_about_memory_are_believed_of_none_but_an_allocator() {
+    let link = Bench::new().start().await;
+    assert_eq!(number(&*link, "say", "memory allocation of 5 bytes failed").await, 0);
+    let why = gone(call(&*link, "segv", "").await);
+    assert!(why.contains("crashed (SIGSEGV) while it worked"), "{why}");
+    assert_eq!(number(&*link, "say", "memory allocation of 5 bytes failed").await, 0);
+    let why = gone(call(&*link, "abort", "").await);
+    assert!(why.contains("crashed (SIGABRT): it got no more memory"), "{why}");
+    link.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_floods_still_answers() {
+    let link = Bench::new().start().await;
+    assert_eq!(number(&*link, "flood", "4").await, 0);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..50 {
+        let asked = std::time::Instant::now();
+        let echo = tokio::time::timeout(Duration::from_secs(10), call(&*link, "echo", ""));
+        assert!(matches!(echo.await, Ok(Reply::Result(_))));
+        slowest = slowest.max(asked.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    link.close().await;
+}
+
 #[tokio::test]
 async fn a_worker_that_does_not_read_is_ended() {
     let mut bench = Bench::new();
@@ -116,8 +188,8 @@ async fn a_worker_that_does_not_read_is_ended() {
     // Answers on the one thread that reads.
     bench.blocking = false;
     let link = bench.start().await;
-    let blocked = link.request("tools/call", br#"{"name":"block"}"#.to_vec());
-    let large = link.request("tools/call", vec![b' '; 4 << 20]);
+    let blocked = link.request("tools/call", br#"{"name":"block"}"#.to_vec(), None);
+    let large = link.request("tools/call", vec![b' '; 4 << 20], None);
     assert!(gone(blocked.reply.await.expect("answered")).contains("hung: it did not take in what it was asked"));
     assert!(matches!(large.reply.await.expect("answered"), Reply::Gone(_)));
     link.close().await;
@@ -131,7 +203,13 @@ async fn odd_answers_harm_nobody() {
     assert!(matches!(call(&*link, "twice", "").await, Reply::Result(bytes) if bytes == br#"{"n":1}"#));
     assert!(matches!(call(&*link, "stranger", "").await, Reply::Result(_)));
     assert!(matches!(call(&*link, "huge", "100").await, Reply::TooLarge(size) if size == 100 << 20));
-    assert!(gone(call(&*link, "bad-error", "").await).contains("no JSON"));
+    for (name, expected) in [
+        ("bad-error", "it answered with an error that is no JSON-RPC error"),
+        ("bad-status", "it answered with the unknown status 7"),
+    ] {
+        let Reply::Error(error) = call(&*link, name, "").await else { panic!("{name}: no error") };
+        assert_eq!((error.code, &*error.message), (toolgate_abi::code::INTERNAL, expected), "{name}");
+    }
     assert_eq!(number(&*link, "print", "50000").await, 0);
     assert_eq!(number(&*link, "tell", "").await, 0);
     assert_eq!(*bench.told.lock().expect("no panic"), [r#"notifications/message {"level":"info","data":"hi"}"#]);
@@ -145,7 +223,7 @@ async fn calls_that_block_keep_nobody_waiting() {
     let mut bench = Bench::new();
     bench.limits.concurrency = 16;
     let link = bench.start().await;
-    let blocked: Vec<_> = (0..16).map(|_| link.request("tools/call", br#"{"name":"block"}"#.to_vec())).collect();
+    let blocked: Vec<_> = (0..16).map(|_| link.request("tools/call", br#"{"name":"block"}"#.to_vec(), None)).collect();
     for _ in 0..100 {
         assert!(matches!(call(&*link, "echo", "").await, Reply::Result(_)));
     }
@@ -196,11 +274,12 @@ async fn a_plugin_that_keeps_dying_is_given_up_visibly() {
     // Waits for a life, and there is none.
     let why = gone(call(&*link, "echo", "").await);
     assert!(
-        why.contains("that was the 3rd time in a row, so it is started again only when the configuration is reloaded"),
+        why.contains("that was the 3rd time in a row, so it stays down; it is started again when the configuration is"),
         "{why}"
     );
     assert_eq!(gone(call(&*link, "echo", "").await), why, "answered at once");
     assert_eq!(link.health(), Health::Degraded(why));
+    assert!(bench.down.load(std::sync::atomic::Ordering::Acquire), "whoever reloads can tell");
     link.close().await;
 }
 
@@ -286,7 +365,7 @@ async fn a_server_that_waits() {
     let link = bench.start().await;
     let pid = number(&*link, "pid", "").await;
     // The one thread that reads the socket never comes back.
-    let blocked = link.request("tools/call", br#"{"name":"block"}"#.to_vec());
+    let blocked = link.request("tools/call", br#"{"name":"block"}"#.to_vec(), None);
     writeln!(std::io::stdout(), "\nworker {pid}").expect("written");
     let _ = blocked.reply.await;
 }

@@ -110,6 +110,12 @@ static void *answer_later(void *given) {
     return NULL;
 }
 
+static void *flood(void *given) {
+    (void)given;
+    for (;;) host->notify(host->instance, bytes("notifications/message"), bytes("{\"level\":\"info\",\"data\":\"again and again\"}"));
+    return NULL;
+}
+
 static void request(void *instance, uint64_t id, toolgate_bytes method, toolgate_bytes params,
                     toolgate_complete complete, void *context) {
     char name[64], arg[1024], answer[256];
@@ -149,6 +155,17 @@ static void request(void *instance, uint64_t id, toolgate_bytes method, toolgate
         return;
     }
     if (IS("bad-error")) { complete(context, id, TOOLGATE_ERROR, bytes("{")); return; }
+    if (IS("bad-status")) { complete(context, id, 7, params); return; }
+    if (IS("sleep")) { usleep(number * 1000); result = 0; }
+    if (IS("say")) { fprintf(stderr, "%s\n", arg); result = 0; }
+    if (IS("flood")) {
+        pthread_t thread;
+        for (int i = 0; i < number; i++) {
+            if (pthread_create(&thread, NULL, flood, NULL)) abort();
+            pthread_detach(thread);
+        }
+        result = 0;
+    }
     if (IS("noise")) { for (int fd = 3; fd < 16; fd++) { ssize_t n = write(fd, "\xff\xff\xff\xff noise", 10); (void)n; } for (;;) pause(); }
     if (IS("hang-up")) { for (int fd = 3; fd < 16; fd++) { shutdown(fd, SHUT_RDWR); close(fd); } for (;;) pause(); }
     if (IS("tell")) { host->notify(host->instance, bytes("notifications/message"), bytes("{\"level\":\"info\",\"data\":\"hi\"}")); result = 0; }

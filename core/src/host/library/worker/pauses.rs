@@ -1,0 +1,28 @@
+//! How long a plugin that keeps ending waits for its next life.
+
+use std::time::Duration;
+
+/// The pause after a life without an answer; doubles with each.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long to wait before the next life, after so many in a row that answered no call.
+pub(super) fn pause(barren: u32) -> Duration {
+    match barren.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => PAUSE.saturating_mul(1 << doublings.min(16)).min(LONGEST_PAUSE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_end_at_half_a_minute() {
+        let table = [(0, 0), (1, 100), (2, 200), (3, 400), (9, 25_600), (10, 30_000), (u32::MAX, 30_000)];
+        for (barren, milliseconds) in table {
+            assert_eq!(pause(barren), Duration::from_millis(milliseconds), "after {barren} lives");
+        }
+    }
+}
