@@ -178,7 +178,7 @@ impl Registry {
                 Err(findings) if findings.iter().any(|finding| finding.consequence == Consequence::Refused) => {
                     return Err(findings);
                 }
-                Err(findings) => keep_out(&mut seats, findings),
+                Err(findings) => keep_out(&mut seats, &findings),
             }
         };
         for seat in &mut seats {
@@ -276,9 +276,11 @@ impl Registry {
     }
 }
 
-/// Give the places of the plugins that the rules keep out to nobody.
-fn keep_out(seats: &mut [Seat], findings: Vec<Finding>) {
-    for seat in seats {
+/// Give the place of the first plugin that the rules keep out to nobody: without it, others may fit.
+fn keep_out(seats: &mut [Seat], findings: &[Finding]) {
+    let first = findings.iter().find(|finding| finding.consequence == Consequence::KeptOut);
+    let first = first.and_then(|finding| finding.plugin.as_deref());
+    for seat in seats.iter_mut().filter(|seat| Some(&*seat.name) == first) {
         let Holder::Plugin(loaded) = &seat.holder else { continue };
         let kept_out = |finding: &&Finding| {
             finding.consequence == Consequence::KeptOut && finding.plugin.as_deref() == Some(&*seat.name)
