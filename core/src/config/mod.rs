@@ -29,7 +29,7 @@ mod variables;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, nearest};
 pub use environment::Environment;
-pub use load::{Loaded, load};
+pub use load::{Loaded, check_again, load};
 pub use resolve::{ProviderConfig, is_loopback};
 pub use sections::*;
 pub use shape::config_schema;

@@ -146,6 +146,10 @@ impl Reloader {
         let state = self.live.state();
         let standing = Standing { started: &self.started, running: &state.config, dev: self.ground.dev.is_some() };
         let held = changes::hold_back(&standing, &mut config, &source);
+        // What is held back may not meet what is not: an address for all with the anonymous callers of the edit.
+        if let Err(Diagnostics(wrong)) = config::check_again(&config, &source) {
+            return self.refuse(wrong.into_iter().map(at_the_next_start).collect(), cause);
+        }
         let registry = self.ground.registry.load();
         let tries_again = cause == Cause::Signal && !registry.is_whole();
         if !tries_again && changes::is_same(&config, &state.config) && registry.suits(&config).await {
@@ -256,6 +260,13 @@ fn whole_millis(begun: Instant) -> std::time::Duration {
 }
 
 /// Findings go to the log as the commands print them.
+/// An error of what would run, where some of it is not what the file says now.
+fn at_the_next_start(wrong: Diagnostic) -> Diagnostic {
+    let message = format!("does not go with what stays as it is while the server runs: {}", wrong.message);
+    let help = Some("restart the server to let all of it take effect, or take the edit back".to_owned());
+    Diagnostic { message, help, ..wrong }
+}
+
 fn tell(findings: &[Diagnostic]) {
     for finding in findings {
         match finding.severity {
