@@ -34,6 +34,14 @@ pub struct Rebuilt {
     pub retired: Vec<Retired>,
 }
 
+impl Rebuilt {
+    /// End what was started for it: it is not going to serve in the place of `before`.
+    pub async fn discard(self, before: &Registry) {
+        let fresh = self.registry.plugins.iter().filter_map(|seat| fresh(seat, Some(before)));
+        future::join_all(fresh.map(|plugin| plugin.instance.shutdown(&plugin.name))).await;
+    }
+}
+
 /// What has become of each plugin, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {

@@ -162,16 +162,21 @@ impl Reloader {
         }
         tell(&warnings);
         tell(&held);
-        let profiles = match self.ground.profiles(&config) {
-            Ok(profiles) => profiles,
-            Err(error) => {
-                tracing::error!("{error}");
-                return self.refuse(Vec::new(), Cause::Signal);
-            }
-        };
+        if let Err(error) = self.ground.check(&config) {
+            tracing::error!("{error}");
+            return self.refuse(Vec::new(), Cause::Signal);
+        }
         let rebuilt = match registry.rebuild(&config).await {
             Ok(rebuilt) => rebuilt,
             Err(error) => return self.refuse(error.diagnostics(&source), cause),
+        };
+        let profiles = match self.ground.profiles(&config) {
+            Ok(profiles) => profiles,
+            Err(error) => {
+                rebuilt.discard(&registry).await;
+                tracing::error!("{error}");
+                return self.refuse(Vec::new(), Cause::Signal);
+            }
         };
         drop(registry);
         for finding in &rebuilt.findings {
@@ -255,11 +260,6 @@ impl Reloader {
     }
 }
 
-fn whole_millis(begun: Instant) -> std::time::Duration {
-    std::time::Duration::from_millis(begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX))
-}
-
-/// Findings go to the log as the commands print them.
 /// An error of what would run, where some of it is not what the file says now.
 fn at_the_next_start(wrong: Diagnostic) -> Diagnostic {
     let message = format!("does not go with what stays as it is while the server runs: {}", wrong.message);
@@ -267,6 +267,11 @@ fn at_the_next_start(wrong: Diagnostic) -> Diagnostic {
     Diagnostic { message, help, ..wrong }
 }
 
+fn whole_millis(begun: Instant) -> std::time::Duration {
+    std::time::Duration::from_millis(begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX))
+}
+
+/// Findings go to the log as the commands print them.
 fn tell(findings: &[Diagnostic]) {
     for finding in findings {
         match finding.severity {
