@@ -264,11 +264,6 @@ impl Registry {
         })
     }
 
-    /// Waits until a plugin says that its tools have changed.
-    pub async fn tools_changed(&self) {
-        self.bell.notified().await;
-    }
-
     /// Tell the plugins that the server stops.
     pub async fn shutdown(&self) {
         let plugins = self.plugins.iter().filter_map(Seat::loaded);

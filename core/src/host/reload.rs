@@ -5,7 +5,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -152,24 +152,45 @@ impl Registry {
         self.plugins.iter().all(|seat| seat.loaded().is_some_and(|loaded| loaded.behind.is_none()))
     }
 
-    /// The same registry with the tools that its plugins have now; `None` if none has changed any.
-    pub async fn relist(&self, config: &Config) -> Option<Result<Rebuilt, BuildError>> {
-        if !self.plugins.iter().filter_map(Seat::loaded).any(|plugin| plugin.instance.has_changed()) {
-            return None;
+    /// Waits until the tools of a plugin that says that they have changed are to be listed.
+    pub async fn tools_due(&self) {
+        loop {
+            match self.plugins.iter().filter_map(|seat| seat.loaded()?.instance.due()).min() {
+                None => self.bell.notified().await,
+                Some(due) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due) => return,
+                        // Of another plugin, which may be due earlier.
+                        () = self.bell.notified() => {}
+                    }
+                }
+            }
         }
         let seats = future::join_all(self.plugins.iter().filter_map(|seat| {
             let section = config.plugins.get(&*seat.name)?;
+    }
+
+    /// The same registry with the tools that its plugins have now; `None` if none has others than before.
+    pub async fn relist(&self, config: &Config) -> Option<Result<Rebuilt, BuildError>> {
+        let is_due = |plugin: &Loaded| plugin.instance.due().is_some_and(|due| due <= Instant::now());
             Some(async move {
                 let holder = match &seat.holder {
-                    Holder::Plugin(plugin) if plugin.instance.has_changed() => {
-                        Holder::Plugin(relisted(plugin).await.into())
-                    }
+                    Holder::Plugin(plugin) if is_due(plugin) => Holder::Plugin(relisted(plugin).await.into()),
                     holder => holder.clone(),
                 };
                 Seat::new(&seat.name, section, holder)
             })
         }));
-        Some(self.next(config, seats.await, |_| Misfits::Hide))
+        let seats = seats.await;
+        let others = with_others(&seats, self);
+        if others.is_empty() {
+            return None;
+        }
+        let next = self.next(config, seats, |_| Misfits::Hide);
+        if next.is_err() {
+            others.iter().for_each(|instance| instance.put_off());
+        }
+        Some(next)
     }
 
     fn next(
@@ -204,6 +225,7 @@ async fn build(
     let started: Vec<Loaded> = seated.iter().filter_map(|seat| fresh(seat, before)).cloned().collect();
     let missing: Vec<LoadError> = seated
         .iter()
+    let others = before.map(|before| with_others(&seated, before)).unwrap_or_default();
         .filter(|seat| seat.required)
         .flat_map(|seat| match &seat.holder {
             Holder::Plugin(_) => Vec::new(),
@@ -231,7 +253,7 @@ async fn build(
         started.iter().filter(|plugin| !in_use(plugin)).map(|plugin| plugin.instance.shutdown(&plugin.name)),
     )
     .await;
-    let (registry, findings) = built?;
+    let (registry, findings) = built.inspect_err(|_| others.iter().for_each(|instance| instance.put_off()))?;
     let (changes, retired) = before.map(|before| compare(before, &registry)).unwrap_or_default();
     Ok(Rebuilt { registry, findings, changes, retired })
 }
@@ -264,6 +286,13 @@ fn fresh<'a>(seat: &'a Seat, before: Option<&Registry>) -> Option<&'a Loaded> {
 fn is_same(one: &Loaded, other: &Loaded) -> bool {
     Arc::ptr_eq(&one.instance, &other.instance)
 }
+/// The plugins that run on, with other tools than before.
+fn with_others(seats: &[Seat], before: &Registry) -> Vec<Arc<Instance>> {
+    let running = seats.iter().filter_map(|seat| Some((seat.loaded()?, before.plugin(&seat.name)?)));
+    let others = running.filter(|(now, before)| is_same(now, before) && !now.lists_as(before));
+    others.map(|(now, _)| Arc::clone(&now.instance)).collect()
+}
+
 
 fn compare(before: &Registry, after: &Registry) -> (Changes, Vec<Retired>) {
     let mut changes = Changes::default();

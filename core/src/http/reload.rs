@@ -82,7 +82,7 @@ impl Reloader {
                     biased;
                     () = stop.cancelled() => break,
                     () = self.hangup.heard() => Cause::Signal,
-                    () = registry.tools_changed() => Cause::Tools,
+                    () = registry.tools_due() => Cause::Tools,
                     () = self.stirred.notified() => Cause::Files,
                 }
             };

@@ -29,7 +29,11 @@ mod told;
 #[cfg(unix)]
 mod worker;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::{task::spawn_blocking, time::timeout};
@@ -68,6 +72,9 @@ pub(super) struct Start<'a> {
     pub(super) copies: &'a Path,
     /// The host as the plugin sees it: its state folder, and where its notices go.
     pub(super) host: HostHandle,
+    /// Set once the plugin has ended and is not started again by itself.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only a worker ends before the server"))]
+    pub(super) down: Arc<AtomicBool>,
 }
 
 /// Open a library and start the plugin in it.
@@ -209,6 +216,7 @@ pub async fn inspect(library: &Path, settings: Option<Value>, isolation: Isolati
         limiter: Arc::new(Limiter::new(&name, &limits)),
         copies: &room.path().join("libraries"),
         host: HostHandle::new(name.as_str(), room.path().join("state"), |_| {}),
+        down: Arc::default(),
     };
     let opened = Opened::open(&start).await?;
     let manifest = opened.manifest().clone();

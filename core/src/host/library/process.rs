@@ -39,6 +39,7 @@ pub(super) async fn open(start: &Start<'_>, told: Listener) -> Result<Opened, Lo
         limits: start.limits.clone(),
         patience: Patience::default(),
         told,
+        down: Arc::clone(&start.down),
     };
     worker::open(spec).await.map(|opened| Opened(Box::new(opened))).map_err(|refusal| refused(plugin, refusal))
 }

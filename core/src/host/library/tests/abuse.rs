@@ -45,6 +45,7 @@ async fn start(definitions: &[&str], settings: Value, limits: Limits) -> Result<
         limiter: Arc::clone(&limiter),
         copies: &folder.path().join("libraries"),
         host: HostHandle::new("unruly", folder.path(), move |notice| sink.lock().unwrap().push(notice)),
+        down: Arc::default(),
     };
     // A shelf of its own: the process's has too few places for all tests.
     let shelf: &'static Shelf = Box::leak(Box::new(Shelf::new(1)));

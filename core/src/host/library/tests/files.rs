@@ -300,6 +300,7 @@ async fn an_error_names_the_key_and_the_file_that_the_operator_wrote() {
         limiter: Arc::new(Limiter::new("hello", &limits)),
         copies: &folder.path().join("libraries"),
         host: HostHandle::for_tests(),
+        down: Arc::default(),
     };
     let Err(error) = Opened::open(&start).await else { panic!("open") };
     assert_eq!(error.path, ["plugins", "hello", "library"]);

@@ -17,7 +17,12 @@ mod supervisor;
 mod tests;
 mod wire;
 
-use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 pub(super) use handshake::Refusal;
 pub use inside::{NotAWorker, work};
@@ -45,6 +50,8 @@ pub(super) struct Spec {
     pub(super) patience: Patience,
     /// Takes the plugin's notifications. Must not block.
     pub(super) told: Arc<Told>,
+    /// Set once no worker is started any more.
+    pub(super) down: Arc<AtomicBool>,
 }
 
 /// How long a worker may take.
