@@ -95,9 +95,17 @@ impl Seat {
             Err(_) => Some("it does not say how it is".into()),
         };
         warnings.extend(loaded.limiter.told());
-        let behind = loaded.behind.as_ref().map(|behind| format!("{}; the one before serves on", behind.error));
+        let down = loaded.instance.is_down();
+        let behind = loaded.behind.as_ref().map(|behind| match down {
+            true => behind.error.to_string(),
+            false => format!("{}; the one before serves on", behind.error),
+        });
         let reasons: Vec<String> = behind.into_iter().chain(ill).collect();
-        let condition = if reasons.is_empty() { Condition::Ready } else { Condition::Degraded };
+        let condition = match reasons.is_empty() {
+            _ if down => Condition::Failed,
+            true => Condition::Ready,
+            false => Condition::Degraded,
+        };
         let reason = Some(reasons.join("; ")).filter(|reason| !reason.is_empty());
         PluginState { plugin: name, required, condition, reason, warnings, tools: loaded.tools.len() }
     }

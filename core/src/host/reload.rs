@@ -129,11 +129,13 @@ impl Registry {
         build(config, Some(self), self.calls.clone(), Arc::clone(&self.bell)).await
     }
 
-    /// Whether the plugins are those that a configuration asks for, as their files are now, or were tried and failed.
+    /// Whether the plugins are those that a configuration asks for, as their files are now, or were tried and failed. One
+    /// that has ended is worth another try.
     pub async fn suits(&self, config: &Config) -> bool {
         for (name, section) in config.plugins.iter().filter(|(_, section)| section.enabled) {
             let Some(seat) = self.plugins.iter().find(|seat| *seat.name == **name) else { return false };
             let tried = match &seat.holder {
+                Holder::Plugin(loaded) if loaded.instance.is_down() => return false,
                 Holder::Plugin(loaded) => match &loaded.behind {
                     Some(behind) => &behind.wanted,
                     None => &loaded.instance.identity,
@@ -166,13 +168,13 @@ impl Registry {
                 }
             }
         }
-        let seats = future::join_all(self.plugins.iter().filter_map(|seat| {
-            let section = config.plugins.get(&*seat.name)?;
     }
 
     /// The same registry with the tools that its plugins have now; `None` if none has others than before.
     pub async fn relist(&self, config: &Config) -> Option<Result<Rebuilt, BuildError>> {
         let is_due = |plugin: &Loaded| plugin.instance.due().is_some_and(|due| due <= Instant::now());
+        let seats = future::join_all(self.plugins.iter().filter_map(|seat| {
+            let section = config.plugins.get(&*seat.name)?;
             Some(async move {
                 let holder = match &seat.holder {
                     Holder::Plugin(plugin) if is_due(plugin) => Holder::Plugin(relisted(plugin).await.into()),
@@ -223,9 +225,9 @@ async fn build(
     let enabled = config.plugins.iter().filter(|(_, section)| section.enabled);
     let seated = future::join_all(enabled.map(|(name, section)| seat(config, name, section, before, &bell))).await;
     let started: Vec<Loaded> = seated.iter().filter_map(|seat| fresh(seat, before)).cloned().collect();
+    let others = before.map(|before| with_others(&seated, before)).unwrap_or_default();
     let missing: Vec<LoadError> = seated
         .iter()
-    let others = before.map(|before| with_others(&seated, before)).unwrap_or_default();
         .filter(|seat| seat.required)
         .flat_map(|seat| match &seat.holder {
             Holder::Plugin(_) => Vec::new(),
@@ -258,12 +260,13 @@ async fn build(
     Ok(Rebuilt { registry, findings, changes, retired })
 }
 
-/// The plugin of a section: the one that runs, if it is still the right one; otherwise a new one, or if that fails the
-/// one before.
+/// The plugin of a section: the one that runs, if it does and is still the right one; otherwise a new one, or if that
+/// fails the one before.
 async fn seat(config: &Config, name: &str, section: &Plugin, before: Option<&Registry>, bell: &Arc<Notify>) -> Seat {
     let running = before.and_then(|before| before.plugin(name));
     let wanted = Identity::of(section).await;
-    if let Some(running) = running.filter(|running| running.instance.identity == wanted) {
+    let runs_on = |running: &&Loaded| running.instance.identity == wanted && !running.instance.is_down();
+    if let Some(running) = running.filter(runs_on) {
         let loaded = running.under(section, None);
         let loaded = if loaded.instance.has_changed() { relisted(&loaded).await } else { loaded };
         return Seat::new(name, section, Holder::Plugin(loaded.into()));
@@ -283,9 +286,6 @@ fn fresh<'a>(seat: &'a Seat, before: Option<&Registry>) -> Option<&'a Loaded> {
     (!running.is_some_and(|running| is_same(running, loaded))).then_some(loaded)
 }
 
-fn is_same(one: &Loaded, other: &Loaded) -> bool {
-    Arc::ptr_eq(&one.instance, &other.instance)
-}
 /// The plugins that run on, with other tools than before.
 fn with_others(seats: &[Seat], before: &Registry) -> Vec<Arc<Instance>> {
     let running = seats.iter().filter_map(|seat| Some((seat.loaded()?, before.plugin(&seat.name)?)));
@@ -293,6 +293,9 @@ fn with_others(seats: &[Seat], before: &Registry) -> Vec<Arc<Instance>> {
     others.map(|(now, _)| Arc::clone(&now.instance)).collect()
 }
 
+fn is_same(one: &Loaded, other: &Loaded) -> bool {
+    Arc::ptr_eq(&one.instance, &other.instance)
+}
 
 fn compare(before: &Registry, after: &Registry) -> (Changes, Vec<Retired>) {
     let mut changes = Changes::default();

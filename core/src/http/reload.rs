@@ -187,7 +187,7 @@ impl Reloader {
         }
         for (plugin, error) in &rebuilt.changes.behind {
             tell(&[error.diagnostic(&source)]);
-            tracing::error!(%plugin, "the new plugin does not start; the one before serves on");
+            tracing::error!(%plugin, "the new plugin does not start; the one before stays");
         }
         self.refused = None;
         let changes = self.swap_registry(rebuilt);
