@@ -3,6 +3,7 @@
 use std::path::{self, Path, PathBuf};
 
 use serde_json::Value;
+use url::Url;
 
 use super::{
     check::{Checker, flag},
@@ -65,6 +66,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostic
     refuse(findings.errors)?;
     warnings.extend(findings.warnings);
     anchor(&mut config, &folder);
+    source.loaded = values;
     Ok(Loaded { config, source, warnings: in_order(warnings) })
 }
 
@@ -84,6 +86,21 @@ pub fn load_values(mut values: Value, folder: &Path) -> Result<(Config, Vec<Diag
     refuse(findings.errors)?;
     anchor(&mut config, folder);
     Ok((config, findings.warnings))
+}
+
+/// Apply all rules again, to a configuration that has been changed since it was loaded from `source`.
+///
+/// # Errors
+/// All contradictions in what it is now.
+pub fn check_again(config: &Config, source: &Source) -> Result<(), Diagnostics> {
+    let mut values = source.loaded.clone();
+    let url = &config.server.public_url;
+    let written = values.pointer("/server/public_url").and_then(Value::as_str).and_then(|text| Url::parse(text).ok());
+    // The text of this one is looked at, so it has to be the text of the value.
+    if written != *url {
+        values["server"]["public_url"] = url.as_ref().map_or(Value::Null, |_| config.public_url().into());
+    }
+    refuse(rules::check(config, &values, source).errors)
 }
 
 /// The folder that relative paths start from.

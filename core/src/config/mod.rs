@@ -29,7 +29,7 @@ mod variables;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, nearest};
 pub use environment::Environment;
-pub use load::{Loaded, load, load_values};
+pub use load::{Loaded, check_again, load, load_values};
 pub use resolve::{ProviderConfig, is_loopback};
 pub use sections::*;
 pub use shape::config_schema;

@@ -33,9 +33,11 @@ pub struct Source {
     pub(super) variables: BTreeMap<Vec<String>, String>,
     /// A value as it was written, before its references were replaced, by the value's path.
     pub(super) references: BTreeMap<Vec<String>, String>,
+    /// All values that were loaded, those of variables and references included.
+    pub(super) loaded: Value,
 }
 
-// The text may hold secrets that somebody wrote into the file.
+// Text and values may hold secrets that somebody wrote into the file.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
@@ -49,7 +51,8 @@ impl Source {
     /// The first place at which it is not TOML.
     pub(super) fn parse(path: &Path, text: String) -> Result<Self, Diagnostics> {
         let document = Document::parse(text.clone()).map_err(|error| Diagnostics::from(syntax(path, &text, &error)))?;
-        Ok(Self { path: path.to_owned(), text, document, variables: BTreeMap::new(), references: BTreeMap::new() })
+        let (variables, references) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { path: path.to_owned(), text, document, variables, references, loaded: Value::Null })
     }
 
     /// The configuration file, as it was named to us.

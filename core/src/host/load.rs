@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use jsonschema::Validator;
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::TaskTracker;
 use toolgate_plugin::{HostHandle, LogLevel, Notice, ProviderError, Tool, ToolProvider};
 
@@ -48,6 +48,10 @@ const LONGEST_START: Duration = Duration::from_secs(60);
 
 /// Most tools of a plugin: far more than a model can choose from, and so few that lists of them are short work.
 const MOST_TOOLS: usize = 1000;
+/// How long a plugin's tools are not listed again after they were: a plugin may say all the time that they have changed.
+const PACE: Duration = Duration::from_secs(1);
+/// The same after listings that failed, at most; it doubles with each in a row.
+const LONGEST_PACE: Duration = Duration::from_secs(60);
 
 /// A plugin that runs, with the tools that it listed.
 #[derive(Clone)]
@@ -77,6 +81,18 @@ pub(super) struct Instance {
     pub(super) permits: TaskTracker,
     /// Whether its tools have changed since they were listed.
     changed: Arc<AtomicBool>,
+    /// Whether it has ended and does not begin again.
+    down: Arc<AtomicBool>,
+    pace: Mutex<Pace>,
+}
+
+/// When a plugin's tools are listed again.
+#[derive(Default)]
+struct Pace {
+    /// None before they were listed again for the first time.
+    not_before: Option<Instant>,
+    /// Listings in a row that failed.
+    failures: u32,
 }
 
 /// A tool as it is listed.
@@ -150,15 +166,24 @@ impl Loaded {
         limiter: Arc<Limiter>,
     ) -> Result<Self, LoadError> {
         let identity = Identity { kind: Kind::Unknown, settings: Settings::default() };
-        let instance = Instance { provider, identity, permits: TaskTracker::new(), changed: Arc::default() };
+        let instance = Instance::new(provider, identity, Arc::default(), Arc::default());
         let tools = instance.tools(name).await?;
         let limits = Limits::default();
         Ok(Self { name: name.into(), instance: Arc::new(instance), tools, limiter, limits, behind: None })
     }
 
-    /// The same instance, with its tools as they are now.
+    /// The same instance, with its tools as they are now. What cannot be listed is tried again later.
     pub(super) async fn again(&self) -> Result<Self, LoadError> {
-        Ok(Self { tools: self.instance.tools(&self.name).await?, ..self.clone() })
+        let listed = self.instance.tools(&self.name).await;
+        self.instance.listed_again(listed.is_ok());
+        let tools = listed?;
+        let same = tools.iter().map(|listed| &listed.tool).eq(self.tools.iter().map(|listed| &listed.tool));
+        Ok(Self { tools: if same { Arc::clone(&self.tools) } else { tools }, ..self.clone() })
+    }
+
+    /// Whether the other has the same tools, in the same order, from the same listing.
+    pub(super) fn lists_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tools, &other.tools)
     }
 
     /// The same instance under a section that asks for it, or whose own plugin does not start.
@@ -175,6 +200,39 @@ impl Loaded {
 }
 
 impl Instance {
+    fn new(
+        provider: Arc<dyn ToolProvider>,
+        identity: Identity,
+        changed: Arc<AtomicBool>,
+        down: Arc<AtomicBool>,
+    ) -> Self {
+        Self { provider, identity, permits: TaskTracker::new(), changed, down, pace: Mutex::default() }
+    }
+
+    /// Whether it has ended and does not begin again: another instance may.
+    pub(super) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Acquire)
+    }
+
+    /// When its tools are to be listed again; `None` while they have not changed.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let not_before = || self.pace.lock().unwrap_or_else(PoisonError::into_inner).not_before;
+        self.has_changed().then(|| not_before().unwrap_or_else(Instant::now))
+    }
+
+    fn listed_again(&self, well: bool) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = PACE.saturating_mul(1 << pace.failures.min(16)).min(LONGEST_PACE);
+        pace.failures = if well { 0 } else { pace.failures.saturating_add(1) };
+        pace.not_before = Some(Instant::now() + if well { PACE } else { wait });
+    }
+
+    /// What it listed last is not served: it is asked again much later, or by the next reload.
+    pub(super) fn put_off(&self) {
+        self.changed.store(true, Ordering::Release);
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).not_before = Some(Instant::now() + LONGEST_PACE);
+    }
+
     /// Whether its tools have changed since they were listed.
     pub(super) fn has_changed(&self) -> bool {
         self.changed.load(Ordering::Acquire)
@@ -186,13 +244,24 @@ impl Instance {
         self.changed.store(true, Ordering::Release);
     }
 
+    /// As a plugin ends for good.
+    #[cfg(test)]
+    pub(super) fn end(&self) {
+        self.down.store(true, Ordering::Release);
+    }
+
     async fn tools(&self, name: &str) -> Result<Arc<[LoadedTool]>, LoadError> {
         // Cleared before: what changes meanwhile is listed again.
         self.changed.store(false, Ordering::Release);
-        match tokio::time::timeout(LONGEST_START, tools(name, self.provider.as_ref(), self.identity.checked())).await {
+        let listing = tools(name, self.provider.as_ref(), self.identity.checked());
+        let listed = match tokio::time::timeout(LONGEST_START, listing).await {
             Ok(tools) => tools.map(Arc::from),
             Err(_) => Err(slow(name, "list its tools")),
+        };
+        if listed.is_err() {
+            self.changed.store(true, Ordering::Release);
         }
+        listed
     }
 
     /// End it; it has a moment to do so.
@@ -222,7 +291,7 @@ pub(super) async fn start(
     bell: &Arc<Notify>,
 ) -> Result<Loaded, LoadError> {
     let limiter = Arc::new(Limiter::new(name, &section.limits));
-    let changed = Arc::new(AtomicBool::new(false));
+    let (changed, down): (Arc<AtomicBool>, Arc<AtomicBool>) = (Arc::default(), Arc::default());
     let notices = notices(name, Arc::clone(&changed), Arc::clone(bell));
     let host = HostHandle::new(name, config.server.state_dir.join("plugins").join(name), notices);
     let settings = Value::Object(section.settings.0.clone());
@@ -240,7 +309,7 @@ pub(super) async fn start(
                 limiter: Arc::clone(&limiter),
                 copies: &config.server.state_dir.join("libraries"),
                 host,
-                down: Arc::default(),
+                down: Arc::clone(&down),
             };
             let started = tokio::time::timeout(LONGEST_START, library::start(start)).await;
             started.unwrap_or_else(|_| Err(slow(name, "start")))?
@@ -253,7 +322,7 @@ pub(super) async fn start(
             });
         }
     };
-    let instance = Instance { provider, identity, permits: TaskTracker::new(), changed };
+    let instance = Instance::new(provider, identity, changed, down);
     match instance.tools(name).await {
         Ok(tools) => {
             let (instance, limits) = (Arc::new(instance), section.limits.clone());
@@ -274,8 +343,10 @@ fn notices(plugin: &str, changed: Arc<AtomicBool>, bell: Arc<Notify>) -> impl Fn
         Notice::Log { level: LogLevel::Info, message } => tracing::info!(plugin, "{message}"),
         Notice::Log { level: LogLevel::Debug, message } => tracing::debug!(plugin, "{message}"),
         Notice::ToolsChanged => {
-            changed.store(true, Ordering::Release);
-            bell.notify_one();
+            // Once is enough until they are listed.
+            if !changed.swap(true, Ordering::AcqRel) {
+                bell.notify_one();
+            }
         }
         // Resources are not served.
         other => tracing::debug!(plugin, ?other, "a notice that nobody here waits for"),

@@ -103,9 +103,17 @@ impl Seat {
             Err(_) => Some("it does not say how it is".into()),
         };
         warnings.extend(loaded.limiter.told());
-        let behind = loaded.behind.as_ref().map(|behind| format!("{}; the one before serves on", behind.error));
+        let down = loaded.instance.is_down();
+        let behind = loaded.behind.as_ref().map(|behind| match down {
+            true => behind.error.to_string(),
+            false => format!("{}; the one before serves on", behind.error),
+        });
         let reasons: Vec<String> = behind.into_iter().chain(ill).collect();
-        let condition = if reasons.is_empty() { Condition::Ready } else { Condition::Degraded };
+        let condition = match reasons.is_empty() {
+            _ if down => Condition::Failed,
+            true => Condition::Ready,
+            false => Condition::Degraded,
+        };
         let reason = Some(reasons.join("; ")).filter(|reason| !reason.is_empty());
         PluginState { plugin: name, required, condition, reason, warnings, tools: loaded.tools.len() }
     }
@@ -186,7 +194,7 @@ impl Registry {
                 Err(findings) if findings.iter().any(|finding| finding.consequence == Consequence::Refused) => {
                     return Err(findings);
                 }
-                Err(findings) => keep_out(&mut seats, findings),
+                Err(findings) => keep_out(&mut seats, &findings),
             }
         };
         for seat in &mut seats {
@@ -272,11 +280,6 @@ impl Registry {
         })
     }
 
-    /// Waits until a plugin says that its tools have changed.
-    pub async fn tools_changed(&self) {
-        self.bell.notified().await;
-    }
-
     /// Tell the plugins that the server stops.
     pub async fn shutdown(&self) {
         let plugins = self.plugins.iter().filter_map(Seat::loaded);
@@ -284,9 +287,11 @@ impl Registry {
     }
 }
 
-/// Give the places of the plugins that the rules keep out to nobody.
-fn keep_out(seats: &mut [Seat], findings: Vec<Finding>) {
-    for seat in seats {
+/// Give the place of the first plugin that the rules keep out to nobody: without it, others may fit.
+fn keep_out(seats: &mut [Seat], findings: &[Finding]) {
+    let first = findings.iter().find(|finding| finding.consequence == Consequence::KeptOut);
+    let first = first.and_then(|finding| finding.plugin.as_deref());
+    for seat in seats.iter_mut().filter(|seat| Some(&*seat.name) == first) {
         let Holder::Plugin(loaded) = &seat.holder else { continue };
         let kept_out = |finding: &&Finding| {
             finding.consequence == Consequence::KeptOut && finding.plugin.as_deref() == Some(&*seat.name)

@@ -5,7 +5,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -32,6 +32,14 @@ pub struct Rebuilt {
     pub changes: Changes,
     /// To end once the new registry serves.
     pub retired: Vec<Retired>,
+}
+
+impl Rebuilt {
+    /// End what was started for it: it is not going to serve in the place of `before`.
+    pub async fn discard(self, before: &Registry) {
+        let fresh = self.registry.plugins.iter().filter_map(|seat| fresh(seat, Some(before)));
+        future::join_all(fresh.map(|plugin| plugin.instance.shutdown(&plugin.name))).await;
+    }
 }
 
 /// What has become of each plugin, by name.
@@ -121,11 +129,13 @@ impl Registry {
         build(config, Some(self), self.calls.clone(), Arc::clone(&self.bell)).await
     }
 
-    /// Whether the plugins are those that a configuration asks for, as their files are now, or were tried and failed.
+    /// Whether the plugins are those that a configuration asks for, as their files are now, or were tried and failed. One
+    /// that has ended is worth another try.
     pub async fn suits(&self, config: &Config) -> bool {
         for (name, section) in config.plugins.iter().filter(|(_, section)| section.enabled) {
             let Some(seat) = self.plugins.iter().find(|seat| *seat.name == **name) else { return false };
             let tried = match &seat.holder {
+                Holder::Plugin(loaded) if loaded.instance.is_down() => return false,
                 Holder::Plugin(loaded) => match &loaded.behind {
                     Some(behind) => &behind.wanted,
                     None => &loaded.instance.identity,
@@ -144,24 +154,45 @@ impl Registry {
         self.plugins.iter().all(|seat| seat.loaded().is_some_and(|loaded| loaded.behind.is_none()))
     }
 
-    /// The same registry with the tools that its plugins have now; `None` if none has changed any.
-    pub async fn relist(&self, config: &Config) -> Option<Result<Rebuilt, BuildError>> {
-        if !self.plugins.iter().filter_map(Seat::loaded).any(|plugin| plugin.instance.has_changed()) {
-            return None;
+    /// Waits until the tools of a plugin that says that they have changed are to be listed.
+    pub async fn tools_due(&self) {
+        loop {
+            match self.plugins.iter().filter_map(|seat| seat.loaded()?.instance.due()).min() {
+                None => self.bell.notified().await,
+                Some(due) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due) => return,
+                        // Of another plugin, which may be due earlier.
+                        () = self.bell.notified() => {}
+                    }
+                }
+            }
         }
+    }
+
+    /// The same registry with the tools that its plugins have now; `None` if none has others than before.
+    pub async fn relist(&self, config: &Config) -> Option<Result<Rebuilt, BuildError>> {
+        let is_due = |plugin: &Loaded| plugin.instance.due().is_some_and(|due| due <= Instant::now());
         let seats = future::join_all(self.plugins.iter().filter_map(|seat| {
             let section = config.plugins.get(&*seat.name)?;
             Some(async move {
                 let holder = match &seat.holder {
-                    Holder::Plugin(plugin) if plugin.instance.has_changed() => {
-                        Holder::Plugin(relisted(plugin).await.into())
-                    }
+                    Holder::Plugin(plugin) if is_due(plugin) => Holder::Plugin(relisted(plugin).await.into()),
                     holder => holder.clone(),
                 };
                 Seat::new(&seat.name, section, holder)
             })
         }));
-        Some(self.next(config, seats.await, |_| Misfits::Hide))
+        let seats = seats.await;
+        let others = with_others(&seats, self);
+        if others.is_empty() {
+            return None;
+        }
+        let next = self.next(config, seats, |_| Misfits::Hide);
+        if next.is_err() {
+            others.iter().for_each(|instance| instance.put_off());
+        }
+        Some(next)
     }
 
     fn next(
@@ -194,6 +225,7 @@ async fn build(
     let enabled = config.plugins.iter().filter(|(_, section)| section.enabled);
     let seated = future::join_all(enabled.map(|(name, section)| seat(config, name, section, before, &bell))).await;
     let started: Vec<Loaded> = seated.iter().filter_map(|seat| fresh(seat, before)).cloned().collect();
+    let others = before.map(|before| with_others(&seated, before)).unwrap_or_default();
     let missing: Vec<LoadError> = seated
         .iter()
         .filter(|seat| seat.required)
@@ -223,17 +255,18 @@ async fn build(
         started.iter().filter(|plugin| !in_use(plugin)).map(|plugin| plugin.instance.shutdown(&plugin.name)),
     )
     .await;
-    let (registry, findings) = built?;
+    let (registry, findings) = built.inspect_err(|_| others.iter().for_each(|instance| instance.put_off()))?;
     let (changes, retired) = before.map(|before| compare(before, &registry)).unwrap_or_default();
     Ok(Rebuilt { registry, findings, changes, retired })
 }
 
-/// The plugin of a section: the one that runs, if it is still the right one; otherwise a new one, or if that fails the
-/// one before.
+/// The plugin of a section: the one that runs, if it does and is still the right one; otherwise a new one, or if that
+/// fails the one before.
 async fn seat(config: &Config, name: &str, section: &Plugin, before: Option<&Registry>, bell: &Arc<Notify>) -> Seat {
     let running = before.and_then(|before| before.plugin(name));
     let wanted = Identity::of(section).await;
-    if let Some(running) = running.filter(|running| running.instance.identity == wanted) {
+    let runs_on = |running: &&Loaded| running.instance.identity == wanted && !running.instance.is_down();
+    if let Some(running) = running.filter(runs_on) {
         let loaded = running.under(section, None);
         let loaded = if loaded.instance.has_changed() { relisted(&loaded).await } else { loaded };
         return Seat::new(name, section, Holder::Plugin(loaded.into()));
@@ -251,6 +284,13 @@ fn fresh<'a>(seat: &'a Seat, before: Option<&Registry>) -> Option<&'a Loaded> {
     let loaded = seat.loaded()?;
     let running = before.and_then(|before| before.plugin(&seat.name));
     (!running.is_some_and(|running| is_same(running, loaded))).then_some(loaded)
+}
+
+/// The plugins that run on, with other tools than before.
+fn with_others(seats: &[Seat], before: &Registry) -> Vec<Arc<Instance>> {
+    let running = seats.iter().filter_map(|seat| Some((seat.loaded()?, before.plugin(&seat.name)?)));
+    let others = running.filter(|(now, before)| is_same(now, before) && !now.lists_as(before));
+    others.map(|(now, _)| Arc::clone(&now.instance)).collect()
 }
 
 fn is_same(one: &Loaded, other: &Loaded) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
@@ -23,6 +23,9 @@ use crate::{
 #[derive(Default)]
 struct Slow {
     tools: Mutex<Vec<&'static str>>,
+    /// Listings that fail before one succeeds.
+    failing: AtomicUsize,
+    listings: AtomicUsize,
     go: Notify,
     is_down: AtomicBool,
 }
@@ -30,6 +33,10 @@ struct Slow {
 #[async_trait]
 impl ToolProvider for Slow {
     async fn tools(&self) -> Result<Vec<Tool>, ProviderError> {
+        self.listings.fetch_add(1, Ordering::SeqCst);
+        if self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(ProviderError::Unavailable("not now".into()));
+        }
         let tools = self.tools.lock().unwrap();
         Ok(tools.iter().map(|name| Tool::new(*name, "", JsonObject::new())).collect())
     }
@@ -163,6 +170,80 @@ async fn a_tool_that_appears_while_running_stays_hidden_until_a_rule_maps_it() {
     assert_eq!((state.condition, state.tools), (Condition::Ready, 2));
     assert!(state.warnings.len() == 1 && state.warnings[0].contains("\"two\""), "{:?}", state.warnings);
     assert!(rebuilt.retired.is_empty());
+}
+
+#[tokio::test]
+async fn tools_that_cannot_be_listed_are_tried_again_ever_later() {
+    let slow = Arc::new(Slow::default());
+    let current = serving(&slow).await;
+    let registry = current.load();
+    let plugin = registry.plugin("slow").unwrap();
+    slow.failing.store(8, Ordering::SeqCst);
+    plugin.instance.change();
+    for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert!(relisted(plugin).await.lists_as(plugin), "those before stay");
+        let wait = plugin.instance.due().expect("it is tried again") - Instant::now();
+        assert_eq!(wait.as_secs_f64().round() as u64, seconds);
+    }
+    *slow.tools.lock().unwrap() = vec!["one", "two"];
+    assert!(!relisted(plugin).await.lists_as(plugin));
+    assert!(plugin.instance.due().is_none(), "listed");
+}
+
+#[tokio::test]
+async fn tools_are_listed_once_a_second_however_often_they_change_and_equal_ones_swap_nothing() {
+    let slow = Arc::new(Slow::default());
+    let current = serving(&slow).await;
+    let config = config(SLOW);
+    let registry = current.load();
+    let instance = &registry.plugin("slow").unwrap().instance;
+    for listings in [2, 2, 2] {
+        instance.change();
+        assert!(registry.relist(&config).await.is_none(), "the same tools, or not yet");
+        assert_eq!(slow.listings.load(Ordering::SeqCst), listings);
+    }
+    *slow.tools.lock().unwrap() = vec![];
+    let begun = Instant::now();
+    registry.tools_due().await;
+    assert!(begun.elapsed() > Duration::from_millis(500), "{:?}", begun.elapsed());
+    let rebuilt = registry.relist(&config).await.expect("the last change is not forgotten").unwrap();
+    assert!(rebuilt.registry.tool("e", "one").is_none());
+}
+
+#[tokio::test]
+async fn tools_that_an_edit_was_refused_with_are_not_forgotten() {
+    let slow = Arc::new(Slow::default());
+    let current = serving(&slow).await;
+    let registry = current.load();
+    *slow.tools.lock().unwrap() = vec!["one", "two"];
+    registry.plugin("slow").unwrap().instance.change();
+    let refused = config(&SLOW.replace("one =", "two = {}\none ="));
+    assert!(registry.relist(&refused).await.is_some_and(|relisted| relisted.is_err()));
+    let due = registry.plugin("slow").unwrap().instance.due().expect("it is tried again");
+    assert!(due > Instant::now() + Duration::from_secs(30), "at leisure: nothing but an edit mends it");
+}
+
+#[tokio::test]
+async fn a_plugin_that_has_ended_is_not_ready_and_is_started_anew() {
+    let (registry, _) = Registry::build(&config(ECHO), TaskTracker::new()).await.unwrap();
+    registry.plugin("echo").unwrap().instance.end();
+    assert_eq!(registry.states().await[0].condition, Condition::Failed);
+    assert!(!registry.suits(&config(ECHO)).await, "another try is worth it");
+    let rebuilt = registry.rebuild(&config(ECHO)).await.unwrap();
+    assert_eq!((rebuilt.changes.to_string().as_str(), rebuilt.retired.len()), ("replaced \"echo\"", 1));
+    assert_eq!(rebuilt.registry.states().await[0].condition, Condition::Ready);
+}
+
+#[tokio::test]
+async fn a_plugin_that_has_ended_and_does_not_start_stays_with_both_reasons() {
+    let slow = Arc::new(Slow::default());
+    let current = serving(&slow).await;
+    current.load().plugin("slow").unwrap().instance.end();
+    let rebuilt = current.load().rebuild(&config(SLOW)).await.unwrap();
+    assert_eq!(rebuilt.changes.to_string(), "kept as before \"slow\"");
+    let state = rebuilt.registry.states().await.remove(0);
+    assert_eq!(state.condition, Condition::Failed);
+    assert!(state.reason.is_some_and(|reason| !reason.contains("serves on")));
 }
 
 #[tokio::test]

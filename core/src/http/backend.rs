@@ -183,8 +183,11 @@ impl Backend for Answers {
     async fn ready(&self) -> Readiness {
         let states = self.state.registry.load().states().await;
         // A plugin that need not run must not take the others out of a load balancer.
-        let ready =
-            states.iter().all(|state| !state.required || state.condition == Condition::Ready || state.tools > 0);
+        let ready = states.iter().filter(|state| state.required).all(|state| match state.condition {
+            Condition::Ready => true,
+            Condition::Degraded => state.tools > 0,
+            Condition::Failed => false,
+        });
         let plugins = states.into_iter().map(|state| {
             let readiness = PluginReadiness {
                 state: match state.condition {

@@ -82,7 +82,7 @@ impl Reloader {
                     biased;
                     () = stop.cancelled() => break,
                     () = self.hangup.heard() => Cause::Signal,
-                    () = registry.tools_changed() => Cause::Tools,
+                    () = registry.tools_due() => Cause::Tools,
                     () = self.stirred.notified() => Cause::Files,
                 }
             };
@@ -146,6 +146,10 @@ impl Reloader {
         let state = self.live.state();
         let standing = Standing { started: &self.started, running: &state.config, dev: self.ground.dev.is_some() };
         let held = changes::hold_back(&standing, &mut config, &source);
+        // What is held back may not meet what is not: an address for all with the anonymous callers of the edit.
+        if let Err(Diagnostics(wrong)) = config::check_again(&config, &source) {
+            return self.refuse(wrong.into_iter().map(at_the_next_start).collect(), cause);
+        }
         let registry = self.ground.registry.load();
         let tries_again = cause == Cause::Signal && !registry.is_whole();
         if !tries_again && changes::is_same(&config, &state.config) && registry.suits(&config).await {
@@ -158,16 +162,21 @@ impl Reloader {
         }
         tell(&warnings);
         tell(&held);
-        let profiles = match self.ground.profiles(&config) {
-            Ok(profiles) => profiles,
-            Err(error) => {
-                tracing::error!("{error}");
-                return self.refuse(Vec::new(), Cause::Signal);
-            }
-        };
+        if let Err(error) = self.ground.check(&config) {
+            tracing::error!("{error}");
+            return self.refuse(Vec::new(), Cause::Signal);
+        }
         let rebuilt = match registry.rebuild(&config).await {
             Ok(rebuilt) => rebuilt,
             Err(error) => return self.refuse(error.diagnostics(&source), cause),
+        };
+        let profiles = match self.ground.profiles(&config) {
+            Ok(profiles) => profiles,
+            Err(error) => {
+                rebuilt.discard(&registry).await;
+                tracing::error!("{error}");
+                return self.refuse(Vec::new(), Cause::Signal);
+            }
         };
         drop(registry);
         for finding in &rebuilt.findings {
@@ -178,7 +187,7 @@ impl Reloader {
         }
         for (plugin, error) in &rebuilt.changes.behind {
             tell(&[error.diagnostic(&source)]);
-            tracing::error!(%plugin, "the new plugin does not start; the one before serves on");
+            tracing::error!(%plugin, "the new plugin does not start; the one before stays");
         }
         self.refused = None;
         let changes = self.swap_registry(rebuilt);
@@ -249,6 +258,13 @@ impl Reloader {
             gone.iter().for_each(CancellationToken::cancel);
         });
     }
+}
+
+/// An error of what would run, where some of it is not what the file says now.
+fn at_the_next_start(wrong: Diagnostic) -> Diagnostic {
+    let message = format!("does not go with what stays as it is while the server runs: {}", wrong.message);
+    let help = Some("restart the server to let all of it take effect, or take the edit back".to_owned());
+    Diagnostic { message, help, ..wrong }
 }
 
 fn whole_millis(begun: Instant) -> std::time::Duration {

@@ -37,10 +37,20 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// What tokens are checked with, by endpoint: all of a configuration that may be refused.
+    /// Whether [`Ground::profiles`] can be made, without the development authorization server if there is none yet.
     ///
     /// # Errors
     /// Authorization servers that tokens cannot be checked with.
+    pub(super) fn check(&self, config: &Config) -> Result<(), StartError> {
+        profiles(config, self.dev.as_ref()).map(drop)
+    }
+
+    /// What tokens are checked with, by endpoint. The development authorization server is there from then on if it is
+    /// needed: to be asked for when nothing else can fail.
+    ///
+    /// # Errors
+    /// Authorization servers that tokens cannot be checked with; state of the development authorization server that
+    /// cannot be used.
     pub(super) fn profiles(&mut self, config: &Config) -> Result<Profiles, StartError> {
         if self.dev.is_none() {
             self.dev = dev_auth(config)?;

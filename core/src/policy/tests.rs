@@ -248,6 +248,9 @@ fn of_two_tools_of_one_name_the_one_that_need_not_run_makes_way() {
     for (name, order, notes, more, culprit) in cases {
         let mut config = config(rules);
         config.endpoints["notes"].plugins = order.map(str::to_owned).into();
+        if notes != Misfits::Refuse {
+            config.plugins["notes"].builtin = None;
+        }
         let plugins = [plugin("notes", notes, &["read"]), plugin("more", more, &["read"])];
         let findings = match Policy::compile(&config, &plugins, None) {
             Ok((policy, findings)) => {
@@ -258,6 +261,81 @@ fn of_two_tools_of_one_name_the_one_that_need_not_run_makes_way() {
         };
         assert_eq!((findings.len(), findings[0].plugin.as_deref()), (1, Some(culprit)), "{name}: {findings:?}");
     }
+}
+
+#[test]
+fn a_name_stays_with_whoever_had_it() {
+    const NOTES: &str = r#""*" = { scopes = [] }"#;
+    let library = |name: &str, rules: &str| format!("[plugins.{name}]\nlibrary = \"lib{name}.so\"\n{rules}\n");
+    let any = r#"tools."*" = { scopes = [] }"#;
+    // The endpoint's list; which plugins list what before and after; the rules of `more`; who has `read` in the end, and
+    // of whom something is hidden.
+    let had = |plugin, tools| (plugin, tools);
+    let cases = [
+        (
+            "compiled in, after the library",
+            ["more", "notes"],
+            [had("notes", "read"), had("more", "")],
+            any,
+            "notes",
+            "more",
+        ),
+        ("compiled in, before it", ["notes", "more"], [had("notes", "read"), had("more", "")], any, "notes", "more"),
+        ("a library, after it", ["more", "other"], [had("other", "read"), had("more", "")], any, "other", "more"),
+        ("a library, before it", ["other", "more"], [had("other", "read"), had("more", "")], any, "other", "more"),
+        (
+            "not there before: the list counts",
+            ["more", "other"],
+            [had("other", ""), had("more", "")],
+            any,
+            "more",
+            "other",
+        ),
+        (
+            "compiled in, listed only now",
+            ["more", "notes"],
+            [had("notes", ""), had("more", "read")],
+            any,
+            "notes",
+            "more",
+        ),
+        (
+            "renamed",
+            ["more", "other"],
+            [had("other", "read"), had("more", "")],
+            "tools.read = { scopes = [], name = \"read\" }",
+            "other",
+            "more",
+        ),
+    ];
+    for (name, order, before, rules, winner, hidden) in cases {
+        let more = library("more", rules) + &library("other", any);
+        let mut config = config(&format!("{NOTES}\n{more}"));
+        config.endpoints["notes"].plugins = order.map(str::to_owned).into();
+        let listed = |tools: &str| tools.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let plugins =
+            before.map(|(name, tools)| PluginTools { tools: listed(tools), ..plugin(name, Misfits::Hide, &[]) });
+        let (earlier, _) = Policy::compile(&config, &plugins, None).unwrap();
+        let plugins = before.map(|(name, _)| plugin(name, Misfits::Hide, &["read"]));
+        let (policy, findings) = Policy::compile(&config, &plugins, Some(&earlier)).unwrap();
+        let tools = &policy.endpoint("notes").unwrap().tools;
+        assert_eq!((tools.len(), &*tools["read"].plugin), (1, winner), "{name}");
+        assert_eq!((findings.len(), findings[0].plugin.as_deref()), (1, Some(hidden)), "{name}: {findings:?}");
+        // A rename by the rules is no other case, nor a library that is new here and is to be left out whole.
+        let renamed = config_with_name(&config, hidden, "look");
+        let (policy, findings) = Policy::compile(&renamed, &plugins, Some(&earlier)).unwrap();
+        assert_eq!((policy.endpoint("notes").unwrap().tools.len(), findings.len()), (2, 0), "{name}: {findings:?}");
+    }
+}
+
+/// The same with another name for the tool `read` of a plugin.
+fn config_with_name(config: &Config, plugin: &str, name: &str) -> Config {
+    let mut config = config.clone();
+    let rules = &mut config.plugins[plugin].tools;
+    let mut rule = rules.get("read").or_else(|| rules.get("*")).expect("a rule").clone();
+    rule.name = Some(name.to_owned());
+    rules.insert("read".to_owned(), rule);
+    config
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use toolgate_tests::process::children;
 
-use super::house::{Plan, contrary, rounds};
+use super::house::{House, Plan, contrary, crashing, rounds};
 
 /// Callers that never pause.
 const CALLERS: usize = 20;
@@ -67,4 +67,38 @@ async fn reloads_under_load_lose_no_call() {
     }
     assert!(answered.load(Ordering::Relaxed) > rounds, "there was a load");
     house.until("one worker alone", async |house| (children(house.pid()).len() == 1).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_down_is_started_anew_by_a_hangup_and_by_any_edit() {
+    let plan = Plan::new().library("p", &crashing(), "required = true\nlimits = { restarts = 0 }");
+    let house = plan.open().await;
+    let ready = async |house: &House| {
+        let answer = house.http.get(format!("{}/readyz", house.server.url())).send().await.expect("an answer");
+        answer.status().as_u16()
+    };
+    let edit = async |house: &House| {
+        let config = format!("{}\n[scopes.\"more\"]\n", plan.text());
+        fs::write(house.server.folder().join("config.toml"), config).expect("the configuration");
+    };
+    for way in ["a hangup", "an edit"] {
+        assert_eq!(ready(&house).await, 200, "{way}");
+        assert!(house.call("p", "abort", json!({})).await.expect("an answer").is_error(), "{way}");
+        house
+            .until("the end of the worker", async |house| {
+                (house.readiness("p").await["state"] == "failed").then_some(())
+            })
+            .await;
+        let state = house.readiness("p").await;
+        let detail = state["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("started again only when the configuration is reloaded"), "{way}: {state}");
+        assert_eq!(ready(&house).await, 503, "{way}");
+        match way {
+            "a hangup" => house.server.signal("HUP").await,
+            _ => edit(&house).await,
+        }
+        house.until("its new life", async |house| (house.readiness("p").await["state"] == "ready").then_some(())).await;
+    }
+    house.worker("p").await;
+    assert_eq!(house.server.stderr().matches("replaced \"p\"").count(), 2, "{}", house.server.stderr());
 }

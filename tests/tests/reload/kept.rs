@@ -83,3 +83,44 @@ async fn calls_made_under_a_rate_count_on_after_an_edit() {
     house.reload("rate = \"1/h\"", "rate = \"2/h\"").await;
     assert_eq!(house.call(&reader, "echo").await, 200, "another rate counts anew");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_would_open_the_address_that_stays_is_refused_whole() {
+    let public = "public_url = \"https://mcp.example.com\"\n";
+    let all = CONFIG.replace("127.0.0.1:0", "0.0.0.0:0");
+    let dev = CONFIG
+        .replace("[auth]\n", &format!("{public}[auth]\n"))
+        .replace("provider = \"oauth\"", "provider = \"dev\"\n[auth.dev]\nallow_public = true");
+    let cases = [
+        ("none on all addresses", &all, all.replace("0.0.0.0:0", "127.0.0.1:0").replace("\"oauth\"", "\"none\"")),
+        ("dev on all addresses", &all, all.replace("0.0.0.0:0", "127.0.0.1:0").replace("\"oauth\"", "\"dev\"")),
+        ("dev at a public address", &dev, dev.replace(public, "").replace("allow_public = true", "")),
+        (
+            "none at a public address",
+            &dev,
+            dev.replace(public, "").replace("allow_public = true", "").replace("\"dev\"", "\"none\""),
+        ),
+    ];
+    for (name, config, edited) in cases {
+        let mut house = House::with(config, |launch| launch).await;
+        let log = house.until(REFUSED, async |house: &mut House| house.write(&edited)).await;
+        assert!(log.contains("what stays as it is while the server runs") && log.contains("restart"), "{name}: {log}");
+        let anonymous = house.http.post(format!("{}/api/tools/notes/echo", house.server.url()));
+        let host = format!("localhost:{}", house.server.address().port());
+        let anonymous = anonymous.header("host", host).json(&serde_json::json!({ "text": "x" }));
+        assert_eq!(anonymous.send().await.expect("an answer").status(), 401, "{name}");
+        assert_eq!(house.told(RELOADED), 0, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_edit_starts_no_development_server() {
+    let mut house = House::open().await;
+    let refused = CONFIG.replace("\"oauth\"", "\"dev\"").replace("echo = { scopes = [\"notes:read\"] }", "");
+    house.until(REFUSED, async |house: &mut House| house.write(&refused)).await;
+    let edited = CONFIG.replace("[auth]\n", "public_url = \"http://localhost:4711\"\n[auth]\n");
+    let log = house.until(RELOADED, async |house: &mut House| house.write(&edited)).await;
+    assert!(!log.contains("next start"), "{log}");
+    let metadata = house.json("/.well-known/oauth-protected-resource/notes/mcp").await;
+    assert_eq!(metadata["resource"], "http://localhost:4711/notes/mcp");
+}

@@ -11,4 +11,6 @@ mod kept;
 mod load;
 mod plugins;
 #[cfg(unix)]
+mod tools;
+#[cfg(unix)]
 mod triggers;

@@ -130,7 +130,7 @@ impl Live<'_> {
         loop {
             let registry = self.current.load();
             let rebuilt = tokio::select! {
-                () = registry.tools_changed() => registry.relist(self.config).await,
+                () = registry.tools_due() => registry.relist(self.config).await,
                 _ = looks.tick() => {
                     let now = stamp(file);
                     // What still changes is still being written.
