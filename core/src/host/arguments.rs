@@ -51,7 +51,8 @@ fn validator(schema: &Value, patterns: Patterns) -> Result<Validator, String> {
     if patterns == Patterns::Linear {
         options = options.with_pattern_options(PatternOptions::regex());
     }
-    options.build(schema).map_err(|error| error.to_string())
+    // The words hold what is wrong, which may be as long as the schema.
+    options.build(schema).map_err(|error| shortened(&error.to_string()))
 }
 
 /// What does not fit the schema: the first with its path, and some more, so that a caller mends them in one go.
