@@ -1,11 +1,12 @@
 // The official TypeScript SDK as a host that listens for changes of the list of tools, or that starts its server itself:
 //
 //     node listening-client.mjs --sdk v2|v1 --protocol VERSION --endpoint URL --config FILE
-//     node listening-client.mjs --sdk v2|v1 --protocol VERSION --command JSON
+//     node listening-client.mjs --sdk v2|v1 --protocol VERSION --command JSON [--library FILE]
 //
 // Over HTTP it renames the tool `echo_read` in the server's configuration while it listens. Over standard input and
-// output it runs the command, a JSON array, calls the tool `echo`, and leaves. Prints one line per claim, and ends with
-// status 1 at the first that does not hold.
+// output it runs the command, a JSON array, calls the tool `echo`, and leaves. With a library, that of
+// examples/hello-plugin which the command serves, it calls `greet` instead, and changes what the library says of that
+// tool while it listens. Prints one line per claim, and ends with status 1 at the first that does not hold.
 
 import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
@@ -14,9 +15,9 @@ import { parseArgs } from 'node:util';
 const STATELESS = '2026-07-28';
 const PATIENCE = 30_000;
 
-const names = ['sdk', 'protocol', 'endpoint', 'config', 'command'];
+const names = ['sdk', 'protocol', 'endpoint', 'config', 'command', 'library'];
 const { values: options } = parseArgs({ options: Object.fromEntries(names.map((name) => [name, { type: 'string' }])) });
-const { sdk, protocol, endpoint, config, command } = options;
+const { sdk, protocol, endpoint, config, command, library } = options;
 
 const SDKS = {
   v2: async () => ({
@@ -100,6 +101,45 @@ async function start() {
     assert.equal(result.isError, true);
     assert.match(result.content[0].text, /\/text/);
   });
+  await leaves(client, child);
+}
+
+async function startLibrary() {
+  const [program, ...args] = JSON.parse(command);
+  const transport = new StdioClientTransport({ command: program, args });
+  const changed = Promise.withResolvers();
+  const client = newClient((error, tools) => (error ? changed.reject(error) : changed.resolve(tools)));
+  await client.connect(transport);
+  const child = transport.pid;
+  const greets = async (name) => {
+    const result = await client.callTool({ name: 'greet', arguments: { name } });
+    assert.deepEqual([Boolean(result.isError), result.content[0].text], [false, `Hello, ${name}!`]);
+  };
+  const said = (tools) => tools.map(({ name, description }) => [name, description]);
+  await claim(`the client speaks ${protocol} over standard input and output`, () => speaks(client, transport));
+  await claim("the library's tool is listed and answers", async () => {
+    assert.deepEqual(said((await client.listTools()).tools), [['greet', 'Greet somebody by name.']]);
+    await greets('Ann');
+  });
+  await claim('wrong arguments are a result that a model can act on', async () => {
+    const result = await client.callTool({ name: 'greet', arguments: { name: 7 } });
+    assert.equal(result.isError, true);
+    assert.match(result.content[0].text, /\/name/);
+  });
+  await claim('a library that is built again reaches who listens', async () => {
+    // As a linker does: another file takes the name. The texts are equally long.
+    const text = (await readFile(library)).toString('latin1');
+    const built = text.replaceAll('Greet somebody by name', 'Salute anybody by name');
+    await writeFile(`${library}.new`, built, 'latin1');
+    await rename(`${library}.new`, library);
+    const tools = await within(changed.promise, 'the notification');
+    assert.deepEqual(said(tools), [['greet', 'Salute anybody by name.']]);
+    await greets('Bob');
+  });
+  await leaves(client, child);
+}
+
+async function leaves(client, child) {
   await claim('the server ends with its client', async () => {
     const since = Date.now();
     await client.close();
@@ -110,7 +150,7 @@ async function start() {
 }
 
 try {
-  await (command ? start() : listen());
+  await (library ? startLibrary() : command ? start() : listen());
 } catch (error) {
   console.error(error);
   process.exit(1); // a stream may still be open

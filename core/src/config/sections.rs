@@ -62,7 +62,7 @@ pub struct Server {
     /// … how many of them one principal may hold.
     #[schemars(range(min = 1))]
     pub max_sessions_per_principal: usize,
-    /// How long a session may be idle.
+    /// How long a session may be idle: no request unanswered, no call running, no stream open.
     pub session_idle: Duration,
     /// How long calls in flight may go on after the server was told to stop.
     pub drain: Duration,

@@ -7,9 +7,8 @@ use std::{
 };
 
 use http::Response;
-use http_body_util::BodyExt;
 
-use super::Body;
+use super::{Body, stream};
 use crate::{config, policy::PrincipalId};
 
 type Table = Arc<Mutex<HashMap<PrincipalId, usize>>>;
@@ -51,14 +50,7 @@ impl Listeners {
 impl Seat {
     /// The same answer, which keeps the place until its body is gone: sent, or left by its client.
     pub(super) fn kept_by(self, response: Response<Body>) -> Response<Body> {
-        response.map(|body| {
-            let seat = self;
-            body.map_frame(move |frame| {
-                let _kept = &seat;
-                frame
-            })
-            .boxed()
-        })
+        stream::keeping(self, response)
     }
 }
 
@@ -76,7 +68,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Empty;
+    use http_body_util::{BodyExt, Empty};
 
     use super::*;
 

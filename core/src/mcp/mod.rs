@@ -33,12 +33,12 @@ use self::{
     listeners::Listeners,
     listing::{Listener, Listings},
     message::Message,
-    sessions::{Admission, Sessions},
+    sessions::{Admission, Place, Sessions},
 };
 use crate::{
     config,
     host::{Current, Registry},
-    policy::{Ending, EndpointPolicy, Face, Permit, Principal, Refusal, Request},
+    policy::{Ending, Face, Permit, Principal, Refusal, Request},
     telemetry::audit::Audit,
 };
 
@@ -121,9 +121,8 @@ impl Endpoint {
     /// Outside of a tokio runtime.
     pub fn new(name: &str, server: &config::Server, registry: Current, audit: Audit, stop: CancellationToken) -> Self {
         let name: Arc<str> = name.into();
-        let longest_call =
-            registry.load().policy().endpoint(&name).map_or(Duration::ZERO, EndpointPolicy::longest_call);
-        let sessions = Sessions::new(server, longest_call);
+        let sessions = Sessions::new(server);
+        tokio::spawn(sessions.clone().reap(stop.clone()));
         // Not ended with the endpoint: the streams of one that is taken down outlive it until `stop`.
         let (cut, _) = cut_after(stop.clone());
         let settings = StreamableHttpServerConfig::default()
@@ -146,9 +145,10 @@ impl Endpoint {
         if !matches!(head.method, Method::POST | Method::GET | Method::DELETE) {
             return Answer::Response(message::method_not_allowed());
         }
-        if !self.sessions.claim(&mut head.headers, principal.id()) {
+        let Ok(in_use) = self.sessions.enter(&mut head.headers, principal.id()) else {
             return Answer::Response(sessions::gone());
-        }
+        };
+        let in_use = in_use.map(Arc::new);
         let mut registry = self.registry.load();
         let mut permit = None;
         let mut admission = None;
@@ -196,14 +196,24 @@ impl Endpoint {
             }
         }
         let is_delete = head.method == Method::DELETE;
-        let session = sessions::id(&head.headers).map(str::to_owned);
         let expires_at = principal.expires_at();
+        // A call goes on when its client has left, for the client may come back for the result; so does its session.
+        // Other messages must not keep it: rmcp holds on to some of them.
+        if permit.is_some()
+            && let Some(in_use) = &in_use
+        {
+            head.extensions.insert(Arc::clone(in_use));
+        }
         let served = Arc::new(Served { principal, registry, request_id, permit: Mutex::new(permit) });
         // A stream of changes lives long, and must not keep the registry that it began with.
         if seat.is_none() {
             head.extensions.insert(Arc::clone(&served));
         }
-        let response = self.service.handle(http::Request::from_parts(head, Full::new(body))).await;
+        let request = http::Request::from_parts(head, Full::new(body));
+        let response = match admission {
+            Some(place) => self.open(place, request).await,
+            None => self.service.handle(request).await,
+        };
         // A permit that nobody took belongs to a message that the protocol refused. Within a session the answer
         // is a stream, and the handler comes for its permit when that is already under way.
         if !stream::is_stream(&response)
@@ -211,26 +221,37 @@ impl Endpoint {
         {
             unused.finish(Ending::Rejected);
         }
-        if let Some(place) = admission {
-            place.settle(response.headers());
-        }
         let response = match seat {
             Some(seat) => seat.kept_by(response),
             None => response,
         };
         let mut response = stream::until(expires_at, worded(response, self.stop.is_cancelled()).await);
+        let Some(in_use) = in_use else { return Answer::Response(response) };
+        let status = response.status();
         // A refused DELETE leaves the session alive, and its owner's.
-        if is_delete
-            && response.status().is_success()
-            && let Some(session) = session
-        {
-            self.sessions.forget(&session);
-            // The session is gone by now, not merely going to be; some clients complain of rmcp's 202.
-            if response.status() == StatusCode::ACCEPTED {
-                *response.status_mut() = StatusCode::NO_CONTENT;
-            }
+        if is_delete && status.is_success() || status == StatusCode::NOT_FOUND {
+            self.sessions.forget(in_use.session());
         }
-        Answer::Response(response)
+        // The session is gone by now, not merely going to be; some clients complain of rmcp's 202.
+        if is_delete && status == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        Answer::Response(if stream::is_stream(&response) { stream::keeping(in_use, response) } else { response })
+    }
+
+    /// Open a session. This goes on when its client leaves: rmcp would keep what nobody here knows of.
+    async fn open(&self, place: Place, request: http::Request<Full<Bytes>>) -> Response<Body> {
+        let service = self.service.clone();
+        let opening = tokio::spawn(async move {
+            let response = service.handle(request).await;
+            place.settle(response.headers());
+            response
+        });
+        opening.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a session could not be opened");
+            let text = "the server failed inside";
+            message::error(StatusCode::INTERNAL_SERVER_ERROR, message::INTERNAL_ERROR, text, None)
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! A stream ends when the token that opened it expires.
+//! A stream ends when the token that opened it expires; what it needs is kept as long as it lasts.
 
 use std::{
     convert::Infallible,
@@ -30,6 +30,17 @@ pub(super) fn until(expires_at: Option<SystemTime>, mut response: Response<Body>
     let Some(expires_at) = expires_at else { return response };
     let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
     response.map(|inner| Bounded { inner, end: Box::pin(tokio::time::sleep(left)) }.boxed())
+}
+
+/// The same answer, which keeps something until its body is gone: sent, or left by its client.
+pub(super) fn keeping<T: Send + Sync + 'static>(kept: T, response: Response<Body>) -> Response<Body> {
+    response.map(|body| {
+        body.map_frame(move |frame| {
+            let _kept = &kept;
+            frame
+        })
+        .boxed()
+    })
 }
 
 struct Bounded {

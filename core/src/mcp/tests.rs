@@ -15,6 +15,8 @@ use crate::{
     tokens::Verified,
 };
 
+mod idle;
+
 const READ: &str = r#"echo = { scopes = ["read"] }"#;
 const RENAMED: &str = r#"echo = { scopes = ["read"], name = "say" }"#;
 const RESCOPED: &str = r#"echo = { scopes = ["write"] }"#;
@@ -115,9 +117,7 @@ impl Bench {
 
     /// A session, initialized.
     async fn session(&self, principal: &Arc<Principal>) -> String {
-        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
-        let message = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
-        let response = self.send(principal, http::Request::post("/e"), &message).await;
+        let response = self.send(principal, http::Request::post("/e"), &initialize()).await;
         let id = sessions::id(response.headers()).unwrap().to_owned();
         let answer = Events::of(response).next().await.unwrap();
         assert_eq!(answer["result"]["capabilities"], json!({ "tools": { "listChanged": true } }));
@@ -129,6 +129,12 @@ impl Bench {
     async fn stream(&self, principal: &Arc<Principal>, session: &str) -> Events {
         Events::of(self.send(principal, within(Method::GET, session), &Value::Null).await)
     }
+}
+
+fn initialize() -> Value {
+    let client = json!({ "name": "t", "version": "1" });
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params })
 }
 
 fn within(method: Method, session: &str) -> http::request::Builder {

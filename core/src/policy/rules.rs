@@ -121,13 +121,6 @@ pub struct EndpointPolicy {
     pub initial_scopes: Arc<[Arc<str>]>,
 }
 
-impl EndpointPolicy {
-    /// The longest that a call of one of its tools may take.
-    pub fn longest_call(&self) -> Duration {
-        self.tools.values().map(|tool| tool.timeout).max().unwrap_or_default()
-    }
-}
-
 /// The rules of all endpoints.
 #[derive(Debug)]
 pub struct Policy {

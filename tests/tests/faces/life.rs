@@ -1,7 +1,5 @@
 //! Slow tools, clients that leave, and the end of the server.
 
-use std::time::{Duration, Instant};
-
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -15,7 +13,7 @@ use toolgate_tests::{
 
 use crate::{
     house::{Answer, CONFIG, House, eventually},
-    sessions::Session,
+    sessions::{ONE_SHORT, Session, no_room, room},
 };
 
 /// A place where Tavily should be, with a test at the other end of each connection.
@@ -67,6 +65,13 @@ async fn record(server: &Server, tool: &str) -> Value {
 
 fn search() -> Value {
     json!({ "query": "x" })
+}
+
+/// A call of the search, for a session.
+fn search_in_session() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {
+        "name": "tavily_search", "arguments": search(),
+    } })
 }
 
 async fn open(upstream: &Upstream) -> House {
@@ -138,10 +143,7 @@ async fn within_a_session_the_client_says_so_instead() {
     let house = open(&upstream).await;
     let token = house.reader();
     let session = Session::newest(&house, &token).await;
-    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {
-        "name": "tavily_search", "arguments": search(),
-    } });
-    let client = tokio::spawn(Answer::to(session.message(&token, &call)));
+    let client = tokio::spawn(Answer::to(session.message(&token, &search_in_session())));
     let mut held = upstream.request().await;
     let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
     assert_eq!(Answer::to(session.message(&token, &cancelled)).await.status, 202);
@@ -154,20 +156,48 @@ async fn within_a_session_the_client_says_so_instead() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_does_not_end_under_a_call() {
     let upstream = Upstream::open().await;
-    let idle = ("TOOLGATE_SERVER__SESSION_IDLE", "100ms");
-    let house = House::with(CONFIG, &[("TAVILY", &upstream.url()), idle]).await;
+    let house = House::with(CONFIG, &[ONE_SHORT.as_slice(), &[("TAVILY", &upstream.url())]].concat()).await;
     let token = house.reader();
     let session = Session::newest(&house, &token).await;
-    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {
-        "name": "tavily_search", "arguments": search(),
-    } });
-    let client = tokio::spawn(Answer::to(session.message(&token, &call)));
+    let client = tokio::spawn(Answer::to(session.message(&token, &search_in_session())));
     let held = upstream.request().await;
-    // Others are served for several times as long as a session may be idle.
-    let since = Instant::now();
-    while since.elapsed() < Duration::from_millis(500) {
-        assert_eq!(Answer::to(house.post(&token, "echo", &json!({ "text": "x" }))).await.status, 200);
-    }
+    no_room(&house, &token).await;
+    answer(held).await;
+    let result = client.await.expect("no panic").result();
+    assert_eq!(result["isError"], false, "{result}");
+    room(&house, &token).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_does_not_end_under_a_call_whose_client_has_left() {
+    let upstream = Upstream::open().await;
+    let house = House::with(CONFIG, &[ONE_SHORT.as_slice(), &[("TAVILY", &upstream.url())]].concat()).await;
+    let token = house.reader();
+    let session = Session::newest(&house, &token).await;
+    let client = tokio::spawn(Answer::to(session.message(&token, &search_in_session())));
+    let held = upstream.request().await;
+    client.abort();
+    no_room(&house, &token).await;
+    answer(held).await;
+    assert_eq!(record(&house.server, "tavily_search").await["outcome"], "ok");
+    room(&house, &token).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_a_reload_gives_is_good_in_a_session_too() {
+    let upstream = Upstream::open().await;
+    let limited =
+        |timeout: &str| CONFIG.replace("\nbuiltin", &format!("\nlimits = {{ timeout = {timeout:?} }}\nbuiltin"));
+    let house = House::with(&limited("300ms"), &[ONE_SHORT.as_slice(), &[("TAVILY", &upstream.url())]].concat()).await;
+    std::fs::write(house.server.folder().join("config.toml"), limited("1m")).expect("the configuration");
+    house.server.signal("HUP").await;
+    house.server.stderr_with("reloaded in ").await;
+    let token = house.reader();
+    let session = Session::newest(&house, &token).await;
+    let client = tokio::spawn(Answer::to(session.message(&token, &search_in_session())));
+    let held = upstream.request().await;
+    no_room(&house, &token).await;
     answer(held).await;
     let result = client.await.expect("no panic").result();
     assert_eq!(result["isError"], false, "{result}");

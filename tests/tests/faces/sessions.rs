@@ -1,5 +1,7 @@
 //! MCP 2025-11-25 down to 2025-03-26, with sessions that belong to their principal.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -8,12 +10,28 @@ use crate::house::{Answer, CONFIG, House, MODERN, PATH, changed, eventually};
 /// The revisions with sessions, and whether a client of them names its revision in a header.
 const VERSIONS: [(&str, bool); 3] = [("2025-11-25", true), ("2025-06-18", true), ("2025-03-26", false)];
 
-/// Sessions that end soon. They outlive the longest call, so that is short too.
-pub(crate) const SHORT: [(&str, &str); 3] = [
-    ("TOOLGATE_SERVER__SESSION_IDLE", "3s"),
-    ("TOOLGATE_PLUGINS__WEB_SEARCH__LIMITS__TIMEOUT", "2s"),
-    ("TOOLGATE_PLUGINS__ECHO__LIMITS__TIMEOUT", "2s"),
-];
+/// Sessions that end soon, and only one of them at a time: whether it is still there shows without a request in it.
+pub(crate) const ONE_SHORT: [(&str, &str); 2] =
+    [("TOOLGATE_SERVER__SESSION_IDLE", "1s"), ("TOOLGATE_SERVER__MAX_SESSIONS", "1")];
+
+/// Several times as long as such a session may be idle.
+const LONG: Duration = Duration::from_millis(2500);
+
+/// The one session there may be is not given to anybody else for a long time.
+pub(crate) async fn no_room(house: &House, token: &str) {
+    let since = Instant::now();
+    while since.elapsed() < LONG {
+        assert_eq!(initialize(house, token, "2025-11-25").await.status, 429, "after {:?}", since.elapsed());
+    }
+}
+
+/// Wait until there is room for another session, and take it.
+pub(crate) async fn room(house: &House, token: &str) {
+    let next = eventually("room for another session", async || {
+        (initialize(house, token, "2025-11-25").await.status == 200).then_some(())
+    });
+    next.await;
+}
 
 /// Ask for a session.
 pub(crate) async fn initialize(house: &House, token: &str, version: &str) -> Answer {
@@ -77,7 +95,7 @@ impl<'a> Session<'a> {
         self.named(request)
     }
 
-    async fn close(&self, token: &str) -> Answer {
+    pub(crate) async fn close(&self, token: &str) -> Answer {
         Answer::to(self.named(self.house.request(Method::DELETE, PATH).bearer_auth(token))).await
     }
 }
@@ -259,14 +277,10 @@ async fn sessions_are_bounded_for_each_principal_and_for_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_session_expires_and_makes_room() {
-    let house = House::with(CONFIG, &[SHORT.as_slice(), &[("TOOLGATE_SERVER__MAX_SESSIONS", "1")]].concat()).await;
+    let house = House::with(CONFIG, &ONE_SHORT).await;
     let token = house.reader();
     let session = Session::newest(&house, &token).await;
-    let next = eventually("room for another session", async || {
-        let answer = initialize(&house, &token, "2025-11-25").await;
-        (answer.status == 200).then_some(answer)
-    });
-    next.await;
+    room(&house, &token).await;
     let gone = session.request(&token, "tools/list", json!({})).await;
     assert_eq!((gone.status, gone.rpc_error()), (404, -32600), "{}", gone.body);
 }

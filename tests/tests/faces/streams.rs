@@ -7,7 +7,7 @@ use toolgate_tests::authority::from_now;
 
 use crate::{
     house::{Answer, CONFIG, House},
-    sessions::{SHORT, Session},
+    sessions::{ONE_SHORT, Session, no_room, room},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,13 +30,30 @@ async fn a_stream_ends_when_its_token_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_with_its_session() {
-    let house = House::with(CONFIG, &SHORT).await;
+    let house = House::open().await;
     let token = house.reader();
     let session = Session::newest(&house, &token).await;
-    let answer = Answer::to(session.stream(&token)).await;
-    assert_eq!(answer.status, 200);
+    let stream = session.stream(&token).send().await.expect("a stream");
+    assert_eq!(stream.status(), 200);
+    assert_eq!(session.close(&token).await.status, 204);
+    stream.text().await.expect("the end of the stream");
     let gone = session.request(&token, "ping", json!({})).await;
     assert_eq!((gone.status, gone.rpc_error()), (404, -32600), "{}", gone.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_does_not_expire_while_its_client_listens() {
+    let house = House::with(CONFIG, &ONE_SHORT).await;
+    let token = house.reader();
+    let session = Session::newest(&house, &token).await;
+    let stream = session.stream(&token).send().await.expect("a stream");
+    assert_eq!(stream.status(), 200);
+    no_room(&house, &token).await;
+    assert_eq!(session.request(&token, "ping", json!({})).await.result(), json!({}));
+    // The client disconnects without a word.
+    drop(stream);
+    room(&house, &token).await;
+    assert_eq!(session.request(&token, "ping", json!({})).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
