@@ -51,12 +51,18 @@ fn derived(kind: Kind, attribute: TokenStream, item: TokenStream) -> Result<Toke
     let derive = Ident::new(kind.derive(), proc_macro2::Span::call_site());
     let deny = (kind != Kind::Output && may_deny_unknown(&input)).then(|| quote!(, deny_unknown_fields));
     let reply = (kind == Kind::Output && has_named_fields(&input.data)).then(|| reply(&input));
+    let mark = match kind {
+        Kind::Arguments => is_object(&input).then(|| marked(&input, "Arguments")),
+        Kind::Settings => Some(marked(&input, "Settings")),
+        Kind::Output => None,
+    };
     Ok(quote! {
         #[derive(::toolgate_plugin::serde::#derive, ::toolgate_plugin::schemars::JsonSchema)]
         #[serde(crate = "::toolgate_plugin::serde" #deny)]
         #[schemars(crate = "::toolgate_plugin::schemars")]
         #input
         #reply
+        #mark
     })
 }
 
@@ -83,6 +89,37 @@ fn may_deny_unknown(input: &DeriveInput) -> bool {
     };
     let settled = ["deny_unknown_fields", "transparent", "from", "try_from"];
     has_named_fields(&input.data) && free && !settled.iter().any(|word| says(&input.attrs, word))
+}
+
+/// Whether its JSON is an object, so that it can be what a tool takes and not only a part of it.
+fn is_object(input: &DeriveInput) -> bool {
+    let named = |fields: &Fields| matches!(fields, Fields::Named(_));
+    match &input.data {
+        Data::Struct(data) => named(&data.fields),
+        Data::Enum(data) => says(&input.attrs, "tag") || data.variants.iter().all(|variant| named(&variant.fields)),
+        Data::Union(_) => false,
+    }
+}
+
+/// The mark by which `#[tool]` knows arguments and `derive(Plugin)` settings.
+fn marked(input: &DeriveInput, mark: &str) -> TokenStream {
+    let (name, mark) = (&input.ident, Ident::new(mark, proc_macro2::Span::call_site()));
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let bounds = bounds.map(|bounds| {
+        let predicates = bounds.predicates.iter();
+        quote!(#(#predicates,)*)
+    });
+    quote! {
+        impl #generics ::toolgate_plugin::__macros::#mark for #name #arguments
+        where
+            Self: ::toolgate_plugin::serde::de::DeserializeOwned
+                + ::toolgate_plugin::schemars::JsonSchema
+                + ::core::marker::Send
+                + 'static,
+            #bounds
+        {
+        }
+    }
 }
 
 fn has_named_fields(data: &Data) -> bool {
@@ -148,15 +185,24 @@ pub(crate) fn plugin(item: TokenStream) -> TokenStream {
         return Error::new_spanned(&input.generics, message).to_compile_error();
     }
     let name = &input.ident;
+    // Nothing in it, nothing to set: `()` stands for that, with or without `#[settings]`.
+    let empty = matches!(&input.data, Data::Struct(data) if data.fields.is_empty());
+    let (settings, pattern, plugin) = if empty {
+        (quote!(()), quote!(()), quote!(Self {}))
+    } else {
+        (quote!(#name), quote!(settings), quote!(settings))
+    };
+    // The bound names the remedy, and spares the author what follows from its absence.
+    let bound = (!empty).then(|| quote!(where #name: ::toolgate_plugin::__macros::Settings));
     quote! {
-        impl ::toolgate_plugin::Plugin for #name {
-            type Settings = Self;
+        impl ::toolgate_plugin::Plugin for #name #bound {
+            type Settings = #settings;
 
             async fn start(
-                settings: Self,
+                #pattern: #settings,
                 _host: ::toolgate_plugin::HostHandle,
             ) -> ::core::result::Result<Self, ::toolgate_plugin::ProviderError> {
-                ::core::result::Result::Ok(settings)
+                ::core::result::Result::Ok(#plugin)
             }
         }
     }

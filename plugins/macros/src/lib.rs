@@ -101,6 +101,8 @@ pub fn tools(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// `toolgate_plugin` and refuses unknown members. Doc comments of fields become their descriptions; `#[serde(…)]`
 /// and `#[schemars(…)]` work as usual. A struct with a flattened field takes unknown members, as serde asks.
 ///
+/// It is the mark that `#[tool]` asks of what a tool takes. A tool that takes anything takes a `JsonObject`.
+///
 /// ```
 /// use toolgate_plugin::{arguments, serde_json::json, schema_of};
 ///
@@ -160,7 +162,8 @@ pub fn output(attribute: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Makes a `#[settings]` struct a plugin that holds its settings and nothing else: to start is to read them. A
-/// plugin that opens something, or keeps state, implements the trait by hand.
+/// plugin that opens something, or keeps state, implements the trait by hand. A struct without fields takes no settings
+/// and needs no `#[settings]`.
 #[proc_macro_derive(Plugin)]
 pub fn plugin(item: TokenStream) -> TokenStream {
     derived::plugin(item.into()).into()

@@ -11,32 +11,61 @@ use crate::{
     typed::schema_of,
 };
 
-/// What a tool may take; a trait of its own so that the compiler names the remedy.
+/// What a tool may take: an object, since MCP's clients refuse a whole list of tools for one whose input schema is
+/// none. `#[arguments]` implements it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` are no arguments of a tool",
-    label = "no arguments of a tool",
-    note = "mark the struct with `#[arguments]`, or derive `Deserialize` and `JsonSchema` for it"
+    message = "`{Self}` is no struct of arguments",
+    label = "a tool takes one struct marked `#[arguments]`",
+    note = "put the arguments into a struct marked `#[arguments]`, a field each; a struct of yours needs that mark"
 )]
 pub trait Arguments: DeserializeOwned + JsonSchema {
     /// The input schema.
-    fn schema() -> JsonObject;
+    fn schema() -> JsonObject {
+        schema_of::<Self>()
+    }
 
     /// The arguments as this type.
     ///
     /// # Errors
     /// They do not fit.
-    fn read(arguments: JsonObject) -> Result<Self, ToolError>;
+    fn read(arguments: JsonObject) -> Result<Self, ToolError> {
+        read(arguments)
+    }
+}
+
+/// Any members.
+impl Arguments for JsonObject {}
+
+/// The arguments as a type.
+pub(crate) fn read<A: DeserializeOwned>(arguments: JsonObject) -> Result<A, ToolError> {
+    serde_path_to_error::deserialize(Value::Object(arguments))
+        .map_err(|error| ToolError::invalid(pointer(error.path()), error.inner().to_string()))
+}
+
+/// What a plugin can be that is its own settings; a trait of its own so that the compiler names the remedy.
+/// `#[settings]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not marked `#[settings]`",
+    label = "a plugin that starts by itself is its settings",
+    note = "put `#[settings]` above `#[derive(Plugin)]`, or implement `Plugin` by hand for one that holds something else"
+)]
+pub trait Settings: DeserializeOwned + JsonSchema + Send + 'static {}
+
+/// What a tool may fail with; a trait of its own so that the compiler names the remedy.
+#[diagnostic::on_unimplemented(
+    message = "a tool cannot fail with `{Self}`",
+    label = "does not turn into a `ToolError`",
+    note = "return `Result<_, ToolError>` and write `.map_err(ToolError::because)?`, or `impl From<{Self}> for ToolError`"
+)]
+pub trait Failure: Send {
+    /// The same as the kit's error.
+    fn into_error(self) -> ToolError;
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: DeserializeOwned + JsonSchema> Arguments for A {
-    fn schema() -> JsonObject {
-        schema_of::<A>()
-    }
-
-    fn read(arguments: JsonObject) -> Result<Self, ToolError> {
-        serde_path_to_error::deserialize(Value::Object(arguments))
-            .map_err(|error| ToolError::invalid(pointer(error.path()), error.inner().to_string()))
+impl<E: Into<ToolError> + Send> Failure for E {
+    fn into_error(self) -> ToolError {
+        self.into()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    __macros::Arguments,
+    __macros::{Failure, read},
     context::CallContext,
     error::{ProviderError, ToolError},
     provider::{Outcome, ToolCall, ToolProvider},
@@ -90,13 +90,13 @@ impl Reply for String {
     }
 }
 
-impl<R: Reply, E: Into<ToolError> + Send> Reply for Result<R, E> {
+impl<R: Reply, E: Failure> Reply for Result<R, E> {
     fn output_schema() -> Option<JsonObject> {
         R::output_schema()
     }
 
     fn into_result(self) -> Result<ToolResult, ToolError> {
-        self.map_err(Into::into)?.into_result()
+        self.map_err(Failure::into_error)?.into_result()
     }
 }
 
@@ -200,7 +200,7 @@ impl<S: Send + Sync + 'static> ToolSet<S> {
             ..Tool::new(spec.name, spec.description, schema_of::<A>())
         };
         let handler: Handler<S> = Box::new(move |state, arguments, cx| {
-            let args = match <A as Arguments>::read(arguments) {
+            let args = match read::<A>(arguments) {
                 Ok(args) => args,
                 Err(error) => return Box::pin(std::future::ready(Err(error))),
             };

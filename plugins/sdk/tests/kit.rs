@@ -7,8 +7,8 @@ use std::{
 };
 
 use toolgate_plugin::{
-    CallContext, Content, Health, HostHandle, Json, LogLevel, Notice, Plugin, ProviderError, ToolError, ToolResult,
-    ToolSet, arguments,
+    CallContext, Content, Health, HostHandle, Json, JsonObject, LogLevel, Notice, Plugin, ProviderError, ToolError,
+    ToolResult, ToolSet, arguments,
     serde_json::{Value, json},
     settings,
     testing::{Answer, Host, test},
@@ -294,4 +294,38 @@ async fn tools_that_no_server_takes_are_refused() {
     let error = Host::of(listed).await.err().map(|error| error.to_string());
     let told = "the input schema of \"list\" describes no object; take a struct of arguments";
     assert_eq!(error.as_deref(), Some(told));
+}
+
+#[test]
+async fn a_struct_without_fields_is_a_plugin_without_settings() {
+    #[derive(Plugin)]
+    struct Unit;
+
+    #[tools]
+    impl Unit {
+        /// Counts what it is called with.
+        #[tool]
+        async fn count(&self, args: JsonObject) -> String {
+            args.len().to_string()
+        }
+    }
+
+    #[settings]
+    #[derive(Plugin)]
+    struct Braces {}
+
+    #[tools]
+    impl Braces {
+        /// Nothing.
+        #[tool]
+        async fn nothing(&self) -> String {
+            String::new()
+        }
+    }
+
+    let host = Host::start::<Unit>(json!({})).await.expect("it starts");
+    assert_eq!(host.call("count", json!({ "a": 1, "b": 2 })).await.text(), "2");
+    assert_eq!(host.call("count", json!({})).await.text(), "0");
+    assert!(!Host::start::<Braces>(json!({})).await.expect("it starts").call("nothing", json!({})).await.is_error);
+    assert!(Host::start::<Unit>(json!({ "a": 1 })).await.is_err(), "there is nothing to set");
 }

@@ -44,6 +44,10 @@ fn nothing_is_overwritten() {
     let files: Vec<_> = fs::read_dir(folder.path().join("hello")).expect("the folder").flatten().collect();
     assert_eq!(files.len(), 1, "{files:?}");
     assert_eq!(fs::read_to_string(folder.path().join("there")).ok().as_deref(), Some("mine"));
+
+    fs::create_dir(folder.path().join("empty")).expect("a folder");
+    new(folder.path(), "empty", &["--lang", "c"]);
+    assert!(folder.path().join("empty/empty.c").exists(), "an empty folder is as good as none");
 }
 
 #[test]
@@ -80,6 +84,8 @@ fn it_says_how_to_build_and_what_to_add_to_the_configuration() {
         "  cargo test".to_owned(),
         "  cargo build --release".to_owned(),
         "[plugins.hello]".to_owned(),
+        "# [plugins.hello.limits]".to_owned(),
+        "# network = true      # if it calls out".to_owned(),
         format!("library = \"{}\"", library.display()),
         "greet = { scopes = [\"hello:use\"] }".to_owned(),
         "[scopes.\"hello:use\"]".to_owned(),
@@ -97,6 +103,41 @@ fn it_says_how_to_build_and_what_to_add_to_the_configuration() {
         "# plugins = [\"web-search\", \"echo\", \"in-c\"]".to_owned(),
     ] {
         assert!(told.lines().any(|told| told == line), "{line:?} in\n{told}");
+    }
+}
+
+#[test]
+fn paths_are_shown_as_a_shell_and_a_reader_take_them() {
+    let folder = folder();
+    let below = folder.path().join("my plugins");
+    fs::create_dir(&below).expect("a folder");
+    let real = folder.path().canonicalize().expect("the folder");
+
+    let told = new(&below, "../up", &["--lang", "c"]).told;
+    let library = format!("library = \"{}\"", real.join("up").join(library_name("up")).display());
+    assert!(told.lines().any(|line| line == library), "{library} in\n{told}");
+
+    let told = new(folder.path(), "my plugins/in-c", &["--lang", "c"]).told;
+    let steps: Vec<&str> = told.lines().filter(|line| line.starts_with("  ") && !line.contains("inspect")).collect();
+    assert_eq!(steps[0], "  cd 'my plugins/in-c'");
+    shell(folder.path(), &steps.join("\n")).well();
+    assert!(below.join("in-c").join(library_name("in-c")).exists(), "the steps are as one types them");
+
+    let elsewhere = shell(folder.path(), "CARGO_TARGET_DIR=/srv/built toolgate plugin new hello").well();
+    let library = format!("/srv/built/release/{}", library_name("hello"));
+    assert!(elsewhere.contains(&format!("  toolgate plugin inspect {library}\n")), "{elsewhere}");
+    assert!(elsewhere.contains(&format!("library = \"{library}\"")), "{elsewhere}");
+}
+
+#[test]
+fn a_crate_whose_name_means_something_in_its_source_compiles() {
+    let folder = folder();
+    for (name, renamed) in [("greet", "GreetPlugin"), ("option", "OptionPlugin"), ("value", "ValuePlugin")] {
+        let folder = new(folder.path(), name, &[]).folder;
+        let source = fs::read_to_string(folder.join("src/lib.rs")).expect("lib.rs");
+        assert!(source.contains(&format!("pub struct {renamed} {{")), "{name}: {source}");
+        shell(&folder, "cargo fmt --check").well();
+        shell(&folder, "RUSTFLAGS='-D warnings' cargo check --quiet --all-targets").well();
     }
 }
 

@@ -100,6 +100,10 @@ async fn a_plugin_in_c_is_built_served_called_with_its_own_scope_changed_and_pic
     let build = written.told.lines().find(|line| line.trim_start().starts_with("cc ")).expect("the command").to_owned();
     let strict = format!("{build} -Wpedantic -Werror -std=c99");
     shell(&written.folder, &strict).well();
+    // The same file is C++ too.
+    if shell(&written.folder, "command -v c++").code == Some(0) {
+        shell(&written.folder, "c++ -x c++ -O2 -Wall -Wextra -Werror -fPIC -shared -o in-cpp.out in-c.c").well();
+    }
     let library = format!("in-c/{}", library_name("in-c"));
     let server = launch.start().await;
     served_called_and_picked_up_anew(server, "in-c", &library, |folder| {

@@ -9,3 +9,4 @@ mod desk;
 mod journey;
 mod look;
 mod page;
+mod slips;

@@ -39,6 +39,7 @@ impl Lines<'_> {
         }
         let _ = writeln!(text, "[plugins.{name}]");
         let _ = writeln!(text, "library = {}", string(&self.library_from(config).to_string_lossy()));
+        let _ = writeln!(text, "\n# [plugins.{name}.limits]\n# network = true      # if it calls out");
         if !self.settings.is_empty() {
             let _ = writeln!(text, "\n[plugins.{name}.settings]");
             for (setting, kind) in &self.settings {
@@ -59,9 +60,7 @@ impl Lines<'_> {
 
     /// Relative to the configuration if it lies below, so that both can move together.
     fn library_from(&self, config: &Path) -> PathBuf {
-        // Links stay as they are: people know their folders by the names that they go in by.
-        let absolute = |path: &Path| path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        let (library, config) = (absolute(self.library), absolute(config));
+        let (library, config) = (direct(self.library), direct(config));
         let below = config.parent().filter(|_| config.is_file()).and_then(|folder| library.strip_prefix(folder).ok());
         below.map_or_else(|| library.clone(), Path::to_path_buf)
     }
@@ -90,6 +89,18 @@ impl Lines<'_> {
             ),
         }
     }
+}
+
+/// From the root and without `..`, whether the file is there already or not. Links stay as they are where there is no
+/// `..` behind them: people know their folders by the names that they go in by.
+fn direct(path: &Path) -> PathBuf {
+    let path = path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    if !path.components().any(|part| part == path::Component::ParentDir) {
+        return path;
+    }
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let direct = there.and_then(|(above, real)| Some(real.join(path.strip_prefix(above).ok()?)));
+    direct.unwrap_or(path)
 }
 
 /// The file's name for a library of this crate, as cargo and this platform's linker have it.

@@ -3,7 +3,7 @@
 //! Writes new files only. What it writes stands in `template/`, with `{{name}}` and the like in it.
 
 use std::{
-    env::consts::DLL_SUFFIX,
+    env::{self, consts::DLL_SUFFIX},
     fs, io,
     path::{self, Path, PathBuf},
     process::ExitCode,
@@ -85,10 +85,16 @@ fn write(options: &Options) -> Result<Made, Refused> {
     if let Some(above) = folder.parent() {
         fs::create_dir_all(above).map_err(failed(above))?;
     }
-    fs::create_dir(folder).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => Refused::Exists(folder.clone()),
-        _ => failed(folder)(source),
-    })?;
+    match fs::create_dir(folder) {
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
+            // An empty folder is as good as none.
+            let empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+            if !empty {
+                return Err(Refused::Exists(folder.clone()));
+            }
+        }
+        made => made.map_err(failed(folder))?,
+    }
     for (file, text) in files {
         let file = folder.join(file);
         if let Some(above) = file.parent() {
@@ -109,7 +115,7 @@ fn name(path: &Path) -> Result<String, Refused> {
     } else if name.len() > 64 {
         "it is longer than 64 characters"
     } else if TAKEN.contains(&name.replace('-', "_").as_str()) {
-        "it means something else in Rust or in the kit"
+        "it means something else to Rust, to its linker or in the kit"
     } else {
         return Ok(name);
     };
@@ -129,7 +135,8 @@ fn suggestion(name: &str) -> String {
     }
 }
 
-/// Keywords of Rust, its own crates, and the crates that a new plugin uses.
+/// Keywords of Rust, its own crates, the crates that a new plugin uses, and the libraries that all are linked with: a
+/// `libc.so` beside the others would be taken for that of C.
 const TAKEN: &[&str] = &[
     "abstract",
     "alloc",
@@ -139,10 +146,12 @@ const TAKEN: &[&str] = &[
     "become",
     "box",
     "break",
+    "c",
     "const",
     "continue",
     "core",
     "crate",
+    "dl",
     "do",
     "dyn",
     "else",
@@ -152,12 +161,14 @@ const TAKEN: &[&str] = &[
     "final",
     "fn",
     "for",
+    "gcc_s",
     "gen",
     "if",
     "impl",
     "in",
     "let",
     "loop",
+    "m",
     "macro",
     "match",
     "mod",
@@ -166,9 +177,11 @@ const TAKEN: &[&str] = &[
     "override",
     "priv",
     "proc_macro",
+    "pthread",
     "pub",
     "ref",
     "return",
+    "rt",
     "schemars",
     "self",
     "serde",
@@ -188,6 +201,7 @@ const TAKEN: &[&str] = &[
     "unsafe",
     "unsized",
     "use",
+    "util",
     "virtual",
     "where",
     "while",
@@ -266,11 +280,98 @@ fn filled(template: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(template.to_owned(), |text, (key, value)| text.replace(&format!("{{{{{key}}}}}"), value))
 }
 
-/// `web-search` as the name of a type: `WebSearch`.
+/// `web-search` as the name of a type: `WebSearch`; `option`, which is one already: `OptionPlugin`.
 fn type_name(name: &str) -> String {
     let words = name.split(['-', '_']).filter(|word| !word.is_empty());
-    words.map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect()
+    let mut name: String = words.map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect();
+    if KNOWN_TYPES.contains(&name.as_str()) {
+        name.push_str("Plugin");
+    }
+    name
 }
+
+/// Types and traits that a new plugin names, and those that an author and the macros expect to mean what they always
+/// mean.
+const KNOWN_TYPES: &[&str] = &[
+    // The template and its tests.
+    "Answer",
+    "Greet",
+    "Host",
+    "Plugin",
+    "Value",
+    // What else the kit has for plugins.
+    "CallContext",
+    "Caller",
+    "Content",
+    "Described",
+    "Health",
+    "HostHandle",
+    "Json",
+    "JsonObject",
+    "LogLevel",
+    "Outcome",
+    "Progress",
+    "ProviderError",
+    "Reply",
+    "Tool",
+    "ToolCall",
+    "ToolError",
+    "ToolProvider",
+    "ToolResult",
+    "ToolSet",
+    // The prelude of Rust, and what is derived or used at every turn.
+    "AsMut",
+    "AsRef",
+    "AsyncFn",
+    "AsyncFnMut",
+    "AsyncFnOnce",
+    "Box",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Deserialize",
+    "Display",
+    "DoubleEndedIterator",
+    "Drop",
+    "Eq",
+    "Err",
+    "Error",
+    "ExactSizeIterator",
+    "Extend",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "From",
+    "FromIterator",
+    "Future",
+    "Hash",
+    "Into",
+    "IntoFuture",
+    "IntoIterator",
+    "Iterator",
+    "JsonSchema",
+    "None",
+    "Ok",
+    "Option",
+    "Ord",
+    "PartialEq",
+    "PartialOrd",
+    "Result",
+    "Self",
+    "Send",
+    "Serialize",
+    "Sized",
+    "Some",
+    "String",
+    "Sync",
+    "ToOwned",
+    "ToString",
+    "TryFrom",
+    "TryInto",
+    "Unpin",
+    "Vec",
+];
 
 impl Made {
     /// What to do now.
@@ -278,7 +379,7 @@ impl Made {
         let library = library_name(&self.name);
         let (library, steps) = match self.lang {
             Lang::Rust => {
-                let library = Path::new("target/release").join(library);
+                let library = target().join("release").join(library);
                 let steps = vec!["cargo test".into(), "cargo build --release".into()];
                 (library, steps)
             }
@@ -292,15 +393,31 @@ impl Made {
             tools: vec!["greet".into()],
         };
         format!(
-            "{folder} is written. Build it:\n\n  cd {folder}\n{steps}  toolgate plugin inspect {library}\n\n\
+            "{written} is written. Build it:\n\n  cd {folder}\n{steps}  toolgate plugin inspect {library}\n\n\
              and add to {config}:\n\n{lines}\n\
              A running server picks it up, and what you build later.",
-            folder = self.folder.display(),
-            library = library.display(),
+            written = self.folder.display(),
+            folder = typed(&self.folder),
+            library = typed(&library),
             config = config.display(),
             lines = lines.text(config),
         )
     }
+}
+
+/// Where cargo puts what it builds, as seen from the crate.
+fn target() -> PathBuf {
+    let given = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"].into_iter().filter_map(env::var_os);
+    given.map(PathBuf::from).find(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| "target".into())
+}
+
+/// A path as one types it into a shell.
+fn typed(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    // A `-` in front would be an option.
+    let path = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -337,6 +454,44 @@ mod tests {
     fn a_type_is_named_after_the_plugin() {
         for (name, expected) in [("hello", "Hello"), ("web-search", "WebSearch"), ("a__b-2", "AB2")] {
             assert_eq!(type_name(name), expected);
+        }
+    }
+
+    #[test]
+    fn a_type_has_no_name_that_means_something_else() {
+        let names = "answer as-ref box clone copy default drop eq err error from greet host into json none ok option \
+                     plugin reply result send some string sync to-string tool tool-error value vec";
+        for name in names.split(' ') {
+            let plain: String =
+                name.split('-').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect();
+            assert_eq!(type_name(name), format!("{plain}Plugin"));
+        }
+        for name in ["tools", "settings", "arguments", "output", "export-plugin"] {
+            assert!(!type_name(name).ends_with("PluginPlugin"), "{name}");
+        }
+        let template = [include_str!("template/rust/lib.rs.in"), include_str!("template/rust/tools.rs.in")].concat();
+        let filled = template.replace("{{Type}}", "").replace("{{crate}}", "");
+        let code = filled.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code: String = code.flat_map(|line| [line, "\n"]).collect();
+        // Texts are no names.
+        let code: String = code.split('"').step_by(2).collect();
+        for word in code.split(|c: char| !c.is_alphanumeric()) {
+            let is_type = word.starts_with(|c: char| c.is_ascii_uppercase());
+            assert!(!is_type || KNOWN_TYPES.contains(&word), "{word} of the template");
+        }
+    }
+
+    #[test]
+    fn a_path_is_shown_as_a_shell_takes_it() {
+        for (path, expected) in [
+            ("hello", "hello"),
+            ("/srv/größe/x_1.2", "/srv/größe/x_1.2"),
+            ("my plugins/hello", "'my plugins/hello'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME;x", "'$HOME;x'"),
+            ("-x", "./-x"),
+        ] {
+            assert_eq!(typed(Path::new(path)), expected);
         }
     }
 }

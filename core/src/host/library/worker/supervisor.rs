@@ -260,7 +260,6 @@ impl Worker {
                 tracing::error!(plugin = &**plugin, "{why}");
                 self.spec.down.store(true, Ordering::Release);
                 self.become_(State::Over(why.clone()));
-                self.spec.down.store(true, Ordering::Release);
                 if let Some(voice) = voice.take() {
                     voice.end(|_| why.clone());
                 }
