@@ -10,5 +10,6 @@ mod kept;
 #[cfg(unix)]
 mod load;
 mod plugins;
+mod readyz;
 #[cfg(unix)]
 mod triggers;
