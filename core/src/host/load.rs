@@ -283,10 +283,17 @@ async fn tools(plugin: &str, provider: &dyn ToolProvider) -> Result<Vec<LoadedTo
         message,
         help: "report it to the plugin's author, or set `enabled = false`".into(),
     };
-    let listed = provider
-        .tools()
-        .await
-        .map_err(|error| broken(format!("the plugin \"{plugin}\" cannot list its tools: {error}")))?;
+    let listed = provider.tools().await.map_err(|error| {
+        let text = format!("the plugin \"{plugin}\" cannot list its tools: {error}");
+        match text.split_once("; raise limits.result") {
+            None => broken(text),
+            Some((message, _)) => LoadError {
+                path: ["plugins", plugin, "limits", "result"].map(str::to_owned).into(),
+                message: message.to_owned(),
+                help: "raise limits.result".into(),
+            },
+        }
+    })?;
     let mut names = HashSet::new();
     let mut tools = Vec::with_capacity(listed.len());
     for tool in listed {

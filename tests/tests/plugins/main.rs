@@ -6,7 +6,9 @@
 mod chaos;
 mod files;
 mod house;
+mod limits;
 mod orphans;
 mod reload;
 mod sandbox;
+mod signals;
 mod starts;

@@ -34,11 +34,12 @@ use super::{
     super::{link::Reply, manifest::Manifest},
     Spec,
     gauge::Gauge,
+    grants,
     handshake::{Bounds, Created, Opened, Orders, Refusal, VERSION},
     output,
     wire::{Decoder, Frame, Kind, frame},
 };
-use crate::config::Size;
+use crate::{config::Size, host::limits::largest_answer};
 
 /// A frame may be this much larger than the largest result.
 const MARGIN: u64 = 256 * 1024;
@@ -355,7 +356,7 @@ impl Life {
         ours.set_nonblocking(true).map_err(|error| broken("socket", &error))?;
         let (reader, writer) = UnixStream::from_std(ours).map_err(|error| broken("socket", &error))?.into_split();
         let process = spawn(spec, theirs).map_err(|error| broken("process", &error))?;
-        let largest = usize::try_from(spec.limits.result.0.saturating_add(MARGIN)).unwrap_or(usize::MAX);
+        let largest = usize::try_from(largest_answer(&spec.limits).saturating_add(MARGIN)).unwrap_or(usize::MAX);
         let mut life = Self { voice: Arc::new(Voice::new(writer)), reader, decoder: Decoder::new(largest), process };
         let orders = serde_json::to_vec(&orders(spec)).map_err(|error| broken("orders", &error))?;
         life.voice.say(Kind::Orders, 0, "", &orders);
@@ -375,7 +376,10 @@ impl Life {
     pub(super) async fn create(&mut self, spec: &Spec, params: &[u8]) -> Result<(), Refusal> {
         self.voice.say(Kind::Create, 0, "", params);
         let created: Created = self.shake_hands(spec, Kind::Created, "start").await?;
-        created.instance
+        created.instance?;
+        let plugin = &*spec.plugin;
+        tracing::info!(plugin, "worker of \"{plugin}\" started: {}", grants::told(&spec.limits));
+        Ok(())
     }
 
     /// Wait for this frame; a plugin may speak before.
@@ -504,7 +508,7 @@ fn orders(spec: &Spec) -> Orders {
         plugin: spec.plugin.to_string(),
         library: absolute(&spec.library),
         threads: limits.concurrency.saturating_add(SPARE_THREADS),
-        result: limits.result.0,
+        result: largest_answer(limits),
         bounds: Bounds {
             memory: limits.memory.0,
             files: limits.files,
@@ -550,7 +554,8 @@ fn spawn(spec: &Spec, socket: std::os::unix::net::UnixStream) -> io::Result<Proc
 fn program() -> io::Result<Command> {
     let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
     let mut command = Command::new(program);
-    command.arg0("toolgate").arg("worker");
+    // Another name than the server's, for who looks for that.
+    command.arg0("toolgate-worker").arg("worker");
     Ok(command)
 }
 

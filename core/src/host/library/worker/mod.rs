@@ -1,11 +1,13 @@
 //! A library in a process of its own (`isolation = "process"`): whatever it does there, the server outlives it.
 //!
 //! The server's side: [`supervisor`] keeps a worker running and is the [`Link`](super::link::Link) to it, [`life`] is
-//! one process from its start to its end, [`output`] logs what it prints, [`gauge`] measures it. The worker's side:
+//! one process from its start to its end, [`output`] logs what it prints, [`gauge`] measures it, [`grants`] says what it may
+//! do. The worker's side:
 //! [`inside`], confined by [`sandbox`] before it opens the library. Between them: [`wire`] and [`handshake`].
 //! Knows nothing of tools, settings or callers: methods and bytes.
 
 mod gauge;
+mod grants;
 mod handshake;
 mod inside;
 mod life;
