@@ -6,7 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::print;
 use crate::{
-    config::{Config, Source},
+    config::{Config, Isolation, PluginKind, Source},
     host::Registry,
     http::check_start,
     telemetry::log,
@@ -33,7 +33,7 @@ pub(super) async fn run(path: &Path) -> ExitCode {
     };
     print::findings(&loaded.source, &findings);
     failed |= print::failures(&loaded.source, &registry) > 0;
-    let idle = idle(&loaded.config, &loaded.source, &registry);
+    let idle = idle(&loaded.config, &loaded.source, &registry) + nowhere(&loaded.config, &loaded.source);
     registry.shutdown().await;
     if failed {
         return ExitCode::from(1);
@@ -83,4 +83,33 @@ fn idle(config: &Config, source: &Source, registry: &Registry) -> usize {
     }
     print::diagnostics(&warnings);
     warnings.len()
+}
+
+/// Warn of what workers are let into and is not there: they start, and cannot use it; how many warnings.
+fn nowhere(config: &Config, source: &Source) -> usize {
+    let mut warnings = Vec::new();
+    for (name, section) in config.plugins.iter().filter(|(_, section)| section.enabled) {
+        if !matches!(section.kind(), Some(PluginKind::Library(_))) || section.isolation == Isolation::None {
+            continue;
+        }
+        for (key, paths) in [("read", &section.limits.read), ("write", &section.limits.write)] {
+            for (index, path) in paths.iter().enumerate() {
+                let Err(error) = path.metadata() else { continue };
+                let place = ["plugins", name, "limits", key, &index.to_string()];
+                let message = format!("\"{}\" cannot be used by the plugin: {}", path.display(), reason(&error));
+                let help = "make it before the start, or correct the path";
+                warnings.push(source.warning(&place, None, message, help));
+            }
+        }
+    }
+    print::diagnostics(&warnings);
+    warnings.len()
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is nothing".into(),
+        std::io::ErrorKind::PermissionDenied => "it may not be looked at".into(),
+        _ => error.to_string(),
+    }
 }

@@ -19,6 +19,8 @@ use super::{
 pub(super) struct Checker<'a> {
     pub(super) source: &'a Source,
     pub(super) findings: Vec<Diagnostic>,
+    /// Places of numbers, durations, sizes and rates that have a finding.
+    pub(super) unreadable: Vec<Vec<String>>,
     /// Places that already have a finding, or that nobody reads.
     pub(super) skip: &'a [Vec<String>],
 }
@@ -194,6 +196,9 @@ impl Checker<'_> {
             }),
         };
         if let Some((problem, remedy)) = wrong {
+            if matches!(format, Format::Duration | Format::Size | Format::Rate) {
+                self.unreadable.push(path.to_vec());
+            }
             self.findings.push(self.source.error(&refs(path), Some(text.to_owned()), problem, remedy));
         }
     }
@@ -220,11 +225,13 @@ impl Checker<'_> {
         match value.as_i64() {
             Some(number) if number >= minimum => {}
             Some(number) => {
+                self.unreadable.push(path.to_vec());
                 let found = Some(number.to_string());
                 let help = format!("write {minimum} or more");
                 self.findings.push(self.source.error(&refs(path), found, "is too small", help));
             }
             None => {
+                self.unreadable.push(path.to_vec());
                 let example = shape.example.as_deref().unwrap_or("1");
                 self.wrong_type(value, "a whole number", format!("write one, such as {example}"), false, path);
             }

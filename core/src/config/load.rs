@@ -32,7 +32,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Everything that is wrong with the file and the variables: all unknown keys, wrong types and unset
-/// references, or, if there are none of these, all contradictions.
+/// references, or, if there are none of these but wrong numbers, durations, sizes and rates, all contradictions as well.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostics> {
     let text = text_file::read(path).map_err(|error| {
         let message = format!("cannot be read: {}", reason(&error));
@@ -55,9 +55,14 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostic
     errors.extend(interpolation.replace(&mut values, &mut Vec::new(), &mut source));
     errors.extend(variables::original(&mut values, &environment, &mut source));
 
-    let mut checker = Checker { source: &source, findings: Vec::new(), skip: &interpolation.failed };
+    let mut checker =
+        Checker { source: &source, findings: Vec::new(), unreadable: Vec::new(), skip: &interpolation.failed };
     checker.values(&mut values, &shape::ROOT, &mut Vec::new());
-    errors.extend(checker.findings);
+    let Checker { findings, unreadable, .. } = checker;
+    if errors.is_empty() && !findings.is_empty() {
+        errors.extend(contradictions(&values, &unreadable, &source));
+    }
+    errors.extend(findings);
     refuse(errors)?;
 
     let mut config: Config = serde_json::from_value(values.clone())
@@ -77,7 +82,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostic
 /// As [`load`]; findings have a key and no place.
 pub fn load_values(mut values: Value, folder: &Path) -> Result<(Config, Vec<Diagnostic>), Diagnostics> {
     let source = Source::parse(Path::new(""), String::new())?;
-    let mut checker = Checker { source: &source, findings: Vec::new(), skip: &[] };
+    let mut checker = Checker { source: &source, findings: Vec::new(), skip: &[], unreadable: Vec::new() };
     checker.values(&mut values, &shape::ROOT, &mut Vec::new());
     refuse(checker.findings)?;
     let mut config: Config = serde_json::from_value(values.clone())
@@ -101,6 +106,23 @@ pub fn check_again(config: &Config, source: &Source) -> Result<(), Diagnostics> 
         values["server"]["public_url"] = url.as_ref().map_or(Value::Null, |_| config.public_url().into());
     }
     refuse(rules::check(config, &values, source).errors)
+}
+
+/// The contradictions of a configuration in which some values cannot be read: bounds, in whose place the defaults stand,
+/// so that whoever sets several hears of all at once. None if there is more that cannot be read.
+fn contradictions(values: &Value, unreadable: &[Vec<String>], source: &Source) -> Vec<Diagnostic> {
+    let mut values = values.clone();
+    for path in unreadable {
+        let Some((key, parents)) = path.split_last() else { continue };
+        let parent = parents.iter().try_fold(&mut values, |value, key| value.get_mut(key));
+        if let Some(members) = parent.and_then(Value::as_object_mut) {
+            members.shift_remove(key);
+        }
+    }
+    match serde_json::from_value::<Config>(values.clone()) {
+        Ok(config) => rules::check(&config, &values, source).errors,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// The folder that relative paths start from.
@@ -146,7 +168,7 @@ fn prune(values: &mut Value, environment: &Environment, folder: &Path, source: &
     if used.is_empty() {
         used.push(common);
     }
-    let mut checker = Checker { source, findings: Vec::new(), skip: &[] };
+    let mut checker = Checker { source, findings: Vec::new(), unreadable: Vec::new(), skip: &[] };
     let Some(auth) = values.get_mut("auth").and_then(Value::as_object_mut) else { return Vec::new() };
     for kind in [ProviderKind::Dev, ProviderKind::Scalekit, ProviderKind::Oauth] {
         let section = kind.to_string();

@@ -60,7 +60,7 @@ impl Challenge {
     }
 
     pub(super) fn insufficient_scope(metadata_url: Option<&str>, required: &Arc<[Arc<str>]>, tool: &str) -> Self {
-        let text = format!("the tool '{tool}' needs the scope '{}'", required.join(" "));
+        let text = format!("the tool '{tool}' needs {}", named(required));
         let challenge = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", metadata_url, &text);
         Self { told: true, scopes: Some(Arc::clone(required)), ..challenge }
     }
@@ -122,6 +122,16 @@ impl Challenge {
     }
 }
 
+/// Scopes as a sentence has them.
+fn named(scopes: &[Arc<str>]) -> String {
+    let quoted: Vec<String> = scopes.iter().map(|scope| format!("'{scope}'")).collect();
+    match quoted.as_slice() {
+        [one] => format!("the scope {one}"),
+        [first @ .., last] if !first.is_empty() => format!("the scopes {} and {last}", first.join(", ")),
+        _ => "another token".to_owned(),
+    }
+}
+
 /// The characters that RFC 6750 section 3 allows in `error_description` and `scope`, the narrowest of the
 /// parameters; whatever else came in (a tool's name is the caller's) becomes `?`.
 fn quotable(text: &str) -> String {
@@ -144,9 +154,21 @@ mod tests {
         let challenge = Challenge::insufficient_scope(url, &scopes(&["a:read", "a:write"]), "crawl");
         assert_eq!(
             challenge.header(),
-            "Bearer error=\"insufficient_scope\", error_description=\"the tool 'crawl' needs the scope 'a:read a:write'\", \
+            "Bearer error=\"insufficient_scope\", error_description=\"the tool 'crawl' needs the scopes 'a:read' and 'a:write'\", \
              scope=\"a:read a:write\", resource_metadata=\"http://localhost:1/.well-known/oauth-protected-resource/mcp\""
         );
+    }
+
+    #[test]
+    fn scopes_are_told_as_a_sentence_has_them() {
+        let cases: [(&[&str], &str); 3] = [
+            (&["a"], "the scope 'a'"),
+            (&["a", "b"], "the scopes 'a' and 'b'"),
+            (&["a", "b", "c"], "the scopes 'a', 'b' and 'c'"),
+        ];
+        for (wanted, expected) in cases {
+            assert_eq!(named(&scopes(wanted)), expected);
+        }
     }
 
     #[test]

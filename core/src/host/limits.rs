@@ -55,6 +55,15 @@ impl Met {
     const ALL: [Self; 3] = [Self::Busy, Self::TooLarge, Self::Timeout];
 }
 
+/// A small bound on results is about what callers get, and must not keep a plugin from saying which tools it has: a list
+/// may have as much as the default lets a result have.
+const LARGEST_LIST: u64 = Size::mebibytes(4).0;
+
+/// Largest answer of a plugin with these limits to whatever it is asked, in bytes of JSON.
+pub(super) fn largest_answer(limits: &Limits) -> u64 {
+    limits.result.0.max(LARGEST_LIST)
+}
+
 /// Calls that take longer than they may are an upstream's weather at first, and a signal from here on.
 const TIMEOUTS_TOLD: u64 = 3;
 
@@ -121,6 +130,11 @@ impl Limiter {
     /// A call's time was over while it ran.
     pub(super) fn timed_out(&self) {
         self.count(Met::Timeout);
+    }
+
+    /// Largest answer to whatever is asked, in bytes of JSON.
+    pub(super) fn largest_answer(&self) -> u64 {
+        largest_answer(&self.limits)
     }
 
     /// Largest result, in bytes of JSON.

@@ -378,10 +378,17 @@ async fn tools(plugin: &str, provider: &dyn ToolProvider, checked: Checked) -> R
         message,
         help: "report it to the plugin's author, or set `enabled = false`".into(),
     };
-    let listed = provider
-        .tools()
-        .await
-        .map_err(|error| broken(format!("the plugin \"{plugin}\" cannot list its tools: {error}")))?;
+    let listed = provider.tools().await.map_err(|error| {
+        let text = format!("the plugin \"{plugin}\" cannot list its tools: {error}");
+        match text.split_once("; raise limits.result") {
+            None => broken(text),
+            Some((message, _)) => LoadError {
+                path: ["plugins", plugin, "limits", "result"].map(str::to_owned).into(),
+                message: message.to_owned(),
+                help: "raise limits.result".into(),
+            },
+        }
+    })?;
     if listed.len() > MOST_TOOLS {
         return Err(broken(format!("the plugin \"{plugin}\" lists {} tools, more than {MOST_TOOLS}", listed.len())));
     }

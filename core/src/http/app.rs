@@ -19,6 +19,7 @@ use super::{
     doors::{self, Audience, Doors},
     mcp_route::McpRoute,
     openapi::Api,
+    outlook::Outlook,
     pages::{Fixed, Page, Read},
     refusal::{RequestId, refusal},
     rest,
@@ -34,6 +35,7 @@ pub(super) struct State {
     pub(super) endpoints: HashMap<String, Mounted>,
     pub(super) dev: Option<Arc<DevAuth>>,
     pub(super) documents: Arc<Documents>,
+    pub(super) outlook: Arc<Outlook>,
 }
 
 /// An MCP endpoint in its place.

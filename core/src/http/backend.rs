@@ -10,7 +10,11 @@ use poem_openapi::types::Any;
 
 use super::{
     app::State,
-    openapi::{Backend, CatalogueTool, PluginReadiness, PluginState, Raw, Readiness},
+    openapi::{
+        Backend, CatalogueTool, ConfigurationReadiness, ConfigurationState, PluginReadiness, PluginState, Raw,
+        Readiness,
+    },
+    outlook::Prospect,
     refusal::{RequestId, raw},
     rest,
 };
@@ -200,7 +204,12 @@ impl Backend for Answers {
             };
             (state.plugin.to_string(), readiness)
         });
-        Readiness { ready, plugins: plugins.collect() }
+        let configuration = match self.state.outlook.now() {
+            Prospect::Current => ConfigurationReadiness::default(),
+            Prospect::Refused(why) => ConfigurationReadiness { state: ConfigurationState::Refused, detail: Some(why) },
+            Prospect::Waits(what) => ConfigurationReadiness { state: ConfigurationState::Waits, detail: Some(what) },
+        };
+        Readiness { ready, configuration, plugins: plugins.collect() }
     }
 
     async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw> {

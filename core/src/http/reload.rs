@@ -16,6 +16,7 @@ use super::{
     app::{App, State},
     changes::{self, Standing},
     live::Live,
+    outlook::Prospect,
     standing::Ground,
     watch::Watch,
 };
@@ -153,6 +154,7 @@ impl Reloader {
         let registry = self.ground.registry.load();
         let tries_again = cause == Cause::Signal && !registry.is_whole();
         if !tries_again && changes::is_same(&config, &state.config) && registry.suits(&config).await {
+            self.ground.outlook.set(Prospect::but_for(&held));
             tell(&held);
             if self.refused.take().is_some() || cause == Cause::Signal || !held.is_empty() {
                 let now = if held.is_empty() { "" } else { " that takes effect now" };
@@ -164,6 +166,7 @@ impl Reloader {
         tell(&held);
         if let Err(error) = self.ground.check(&config) {
             tracing::error!("{error}");
+            self.ground.outlook.set(Prospect::Refused(error.to_string()));
             return self.refuse(Vec::new(), Cause::Signal);
         }
         let rebuilt = match registry.rebuild(&config).await {
@@ -190,6 +193,7 @@ impl Reloader {
             tracing::error!(%plugin, "the new plugin does not start; the one before stays");
         }
         self.refused = None;
+        self.ground.outlook.set(Prospect::but_for(&held));
         let changes = self.swap_registry(rebuilt);
         self.swap_app(self.ground.state(config, profiles, Some(&state)), &state);
         self.aim();
@@ -198,6 +202,9 @@ impl Reloader {
 
     /// What the files say cannot be served. Said again only to who asks again.
     fn refuse(&mut self, wrong: Vec<Diagnostic>, cause: Cause) {
+        if let Some(refused) = Prospect::refused(&wrong) {
+            self.ground.outlook.set(refused);
+        }
         if cause == Cause::Signal || self.refused.as_ref() != Some(&wrong) {
             tell(&wrong);
             tracing::error!("nothing is reloaded; what served before serves on");

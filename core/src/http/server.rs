@@ -85,7 +85,8 @@ impl Server {
         let put_together = || {
             let audit = Audit::open(&config.audit)?;
             let client = Arc::new(ProviderClient::new());
-            let mut ground = Ground { registry: registry.clone(), audit, client, dev: None, stop: stop.clone() };
+            let (registry, stop) = (registry.clone(), stop.clone());
+            let mut ground = Ground { registry, audit, client, dev: None, stop, outlook: Arc::default() };
             let profiles = ground.profiles(&config)?;
             let state = Arc::new(ground.state(config, profiles, None));
             Ok((ground, state))

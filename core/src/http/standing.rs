@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     app::{Mounted, State},
     document::Documents,
+    outlook::Outlook,
     server::{DevOffer, StartError, dev_auth, dev_issuer, dev_offer, profiles},
 };
 use crate::{
@@ -34,6 +35,8 @@ pub(super) struct Ground {
     pub(super) dev: Option<Arc<DevAuth>>,
     /// Ends sessions and streams when the server stops.
     pub(super) stop: CancellationToken,
+    /// How the file stands to what serves.
+    pub(super) outlook: Arc<Outlook>,
 }
 
 impl Ground {
@@ -87,7 +90,8 @@ impl Ground {
         let gate = Gate::new(resources, self.registry.clone(), self.audit.clone());
         let documents = Arc::new(Documents::new(Arc::new(config.clone()), verifiers));
         let (registry, audit) = (self.registry.clone(), self.audit.clone());
-        State { config, registry, gate, audit, endpoints, dev, documents }
+        let outlook = Arc::clone(&self.outlook);
+        State { config, registry, gate, audit, endpoints, dev, documents, outlook }
     }
 }
 

@@ -24,7 +24,10 @@ impl PluginTools {
         let (consequence, message) = match self.misfits {
             Misfits::Refuse => (Consequence::Refused, message),
             Misfits::KeepOut => (Consequence::KeptOut, message),
-            Misfits::Hide => (Consequence::Warning, format!("{message}; it stays hidden")),
+            Misfits::Hide => {
+                let next = "at the next start the whole plugin is kept out until a rule names it";
+                (Consequence::Warning, format!("{message}; it stays hidden; {next}"))
+            }
         };
         Finding { consequence, plugin: Some(self.plugin.clone()), path, message, help }
     }

@@ -81,7 +81,7 @@ fn a_file_that_is_no_plugin_is_refused_with_what_to_do() {
     fs::write(folder.path().join("other.c"), "int unrelated(void) { return 1; }\n").expect("a file");
     shell(folder.path(), "cc -fPIC -shared -o other.so other.c").well();
     for (file, message, help) in [
-        ("absent.so", "there is no file", "build the plugin, or correct the path"),
+        ("absent.so", "there is no file", "build the plugin, or correct the path, which starts at the current folder"),
         ("text.so", "not a library", "name the shared library"),
         ("empty.so", "empty file", "build or copy it again"),
         ("other.so", "not a Toolgate plugin", "export_plugin!"),

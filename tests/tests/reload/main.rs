@@ -10,6 +10,7 @@ mod kept;
 #[cfg(unix)]
 mod load;
 mod plugins;
+mod readyz;
 #[cfg(unix)]
 mod tools;
 #[cfg(unix)]

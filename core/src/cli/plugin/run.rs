@@ -166,7 +166,10 @@ impl Live<'_> {
         for plugin in rebuilt.retired {
             self.retiring.spawn(Retired::end(plugin, self.at_once.clone()));
         }
-        tracing::info!("reloaded: {}", rebuilt.changes);
+        // With the one plugin that there is kept as before, nothing was.
+        if rebuilt.changes.behind.is_empty() {
+            tracing::info!("reloaded: {}", rebuilt.changes);
+        }
     }
 
     /// End what was replaced.

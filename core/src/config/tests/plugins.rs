@@ -71,6 +71,13 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         r#"error: config.toml:6:25: plugins.p.limits.read[1]: "" is no path; write a file's or a folder's path, such as "data""#,
         r#"error: config.toml:6:39: plugins.p.limits.write[0]: "" is no path; write a file's or a folder's path, such as "data""#,
     ]),
+    ("many wrong bounds at once", "library = \"libp.so\"\n[plugins.p.limits]\ntimeout = \"0s\"\nconcurrency = 0\ncpu = \"soon\"\nmemory = \"1 MiB\"\nfiles = \"many\"", &[
+        r#"error: config.toml:7:11: plugins.p.limits.timeout: "0s" is no time at all; write a longer one, such as "30s""#,
+        r#"error: config.toml:8:15: plugins.p.limits.concurrency: "0" is too small; write 1 or more"#,
+        r#"error: config.toml:9:7: plugins.p.limits.cpu: "soon" is not a duration; write it as "30s", "5m" or "1h""#,
+        r#"error: config.toml:10:10: plugins.p.limits.memory: "1 MiB" is too little for a worker; write "16 MiB" or more"#,
+        r#"error: config.toml:11:9: plugins.p.limits.files: expected a whole number, found the text "many"; write one, such as 256"#,
+    ]),
     ("a misspelled bound", "library = \"libp.so\"\nlimits.memroy = \"1 GiB\"", &[
         r#"error: config.toml:6:8: plugins.p.limits.memroy: unknown key "memroy"; did you mean "memory"?"#,
     ]),

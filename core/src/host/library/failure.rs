@@ -50,9 +50,9 @@ impl OpenError {
     /// What to do about it.
     pub(super) fn help(&self) -> String {
         match self {
-            Self::Missing(_) => {
-                "build the plugin, or correct the path; a relative one starts at the configuration file's folder".into()
-            }
+            // That of a configuration is whole, whatever folder it was written against.
+            Self::Missing(path) if Path::new(path).is_absolute() => "build the plugin, or correct the path".into(),
+            Self::Missing(_) => "build the plugin, or correct the path, which starts at the current folder".into(),
             Self::Folder(_) => "name the library in it".into(),
             Self::Unreadable { .. } => "let the server's user read it".into(),
             Self::Empty(_) | Self::Truncated { .. } => "build or copy it again".into(),

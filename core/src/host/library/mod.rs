@@ -126,7 +126,7 @@ impl Opened {
             Place::Process(worker) => worker.create(plugin, params).await?,
             Place::Inside(library) => {
                 settings::check(plugin, library.library().manifest(), &settings)?;
-                let table = Arc::new(Table::new(limiter.largest(), notices.listener()));
+                let table = Arc::new(Table::new(limiter.largest_answer(), notices.listener()));
                 let tenant = create(plugin, library, params, Arc::clone(&table)).await?;
                 Arc::new(Inside::new(plugin, tenant, table, limits.concurrency))
             }

@@ -56,6 +56,10 @@ impl Provider {
 
     fn read(&self, reply: Reply, tool: String) -> Result<Outcome, ToolError> {
         match reply {
+            // Links are told how large an answer may be, which may be more.
+            Reply::Result(bytes) if bytes.len() as u64 > self.limiter.largest() => {
+                Ok(Outcome::Complete(self.limiter.oversized(bytes.len() as u64)))
+            }
             Reply::Result(bytes) => match serde_json::from_slice::<ToolResult>(&bytes) {
                 Ok(result) => Ok(Outcome::Complete(result)),
                 Err(error) => Err(ToolError::failed(format!(
@@ -80,7 +84,11 @@ impl Provider {
             code::UNKNOWN_TOOL => ToolError::UnknownTool(tool),
             code::CANCELLED => ToolError::Cancelled,
             _ => {
-                let failed = ToolError::failed(format!("the plugin \"{}\" failed: {message}", self.plugin));
+                let mut text = format!("the plugin \"{}\" failed: {message}", self.plugin);
+                if code == code::INTERNAL {
+                    text.push_str("; this is a fault of the plugin, not of the arguments");
+                }
+                let failed = ToolError::failed(text);
                 if data.is_null() { failed } else { failed.with_details(data) }
             }
         }
@@ -201,8 +209,8 @@ impl ToolProvider for Provider {
                 .map_err(|error| broken(format!("it answered with {}", malformed(&error, "{\"tools\": […]}")))),
             Reply::Error(error) => Err(broken(error.message)),
             Reply::TooLarge(size) => {
-                let (size, largest) = (crate::config::Size(size), crate::config::Size(self.limiter.largest()));
-                Err(broken(format!("the list has {size}, more than the {largest} of limits.result")))
+                let (size, largest) = (crate::config::Size(size), crate::config::Size(self.limiter.largest_answer()));
+                Err(broken(format!("the list has {size}, more than {largest}; raise limits.result")))
             }
             Reply::Gone(why) => Err(broken(why)),
         }

@@ -38,7 +38,11 @@ impl Backend for Mirror {
     }
     async fn ready(&self) -> Readiness {
         let plugin = PluginReadiness { state: PluginState::Starting, detail: None, warnings: vec!["w".to_owned()] };
-        Readiness { ready: false, plugins: [("web-search".to_owned(), plugin)].into() }
+        Readiness {
+            ready: false,
+            configuration: Default::default(),
+            plugins: [("web-search".to_owned(), plugin)].into(),
+        }
     }
     async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw> {
         if request.header(header::AUTHORIZATION).is_some() {
@@ -85,7 +89,7 @@ async fn an_answer_keeps_its_status_its_type_and_its_bytes() {
             "/readyz",
             503,
             "application/json; charset=utf-8",
-            "{\"ready\":false,\"plugins\":{\"web-search\":{\"state\":\"starting\",\"warnings\":[\"w\"]}}}",
+            "{\"ready\":false,\"configuration\":{\"state\":\"current\"},\"plugins\":{\"web-search\":{\"state\":\"starting\",\"warnings\":[\"w\"]}}}",
         ),
         (
             "/api/tools",

@@ -19,4 +19,6 @@ mod upgrade;
 pub use api::{Api, Backend, Raw, base_document};
 pub use document::{Document, EndpointOperations, SecurityScheme, ToolOperation, merge};
 pub use page::{Asset, Page, Rendered, SignIn, asset, docs_page, receiver_page};
-pub use shapes::{CatalogueTool, ErrorBody, PluginReadiness, PluginState, Readiness};
+pub use shapes::{
+    CatalogueTool, ConfigurationReadiness, ConfigurationState, ErrorBody, PluginReadiness, PluginState, Readiness,
+};

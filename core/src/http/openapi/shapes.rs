@@ -29,8 +29,33 @@ pub struct Health {
 pub struct Readiness {
     /// All plugins that must run do.
     pub ready: bool,
+    /// How the configuration's file stands to what serves.
+    pub configuration: ConfigurationReadiness,
     /// Each plugin by its name.
     pub plugins: BTreeMap<String, PluginReadiness>,
+}
+
+/// Whether the configuration's file, as it is now, is what serves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct ConfigurationReadiness {
+    /// How the file stands to what serves.
+    pub state: ConfigurationState,
+    /// What was found first with its place in the file, or the keys that wait.
+    pub detail: Option<String>,
+}
+
+/// How the configuration's file stands to what serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum ConfigurationState {
+    /// It is what serves.
+    #[default]
+    Current,
+    /// It was edited and would not be served; what served before serves on.
+    Refused,
+    /// It is what serves, but for keys that take effect at the next start.
+    Waits,
 }
 
 /// Whether one plugin can do its work.

@@ -106,11 +106,13 @@ async fn each_abuse_of_an_answer_ends_in_an_answer() {
         ("answers half", fault("invalid JSON: it ends too early")),
         ("answers a secret", fault("JSON that is no CallToolResult")),
         ("answers bytes", fault("invalid JSON")),
-        ("answers a status", "the plugin \"unruly\" failed: it answered with the unknown status 7".into()),
-        ("fails", "the plugin \"unruly\" failed: no luck".into()),
+        ("answers a status", "the plugin \"unruly\" failed: it answered with the unknown status 7; this is a fault of the plugin, not of the arguments".into()),
+        ("fails", "the plugin \"unruly\" failed: no luck; this is a fault of the plugin, not of the arguments".into()),
         (
             "fails without words",
-            "the plugin \"unruly\" failed: it answered with an error that is no JSON-RPC error".into(),
+            "the plugin \"unruly\" failed: it answered with an error that is no JSON-RPC error; this is a fault of the \
+             plugin, not of the arguments"
+                .into(),
         ),
         ("refuses", "invalid arguments at \"/n\": is odd".into()),
         ("unknown", "unknown tool \"unknown\"".into()),

@@ -16,13 +16,17 @@ use super::{
     super::manifest::Manifest,
     Spec,
     gauge::Gauge,
+    grants,
     handshake::{Bounds, Created, Opened, Orders, Refusal, VERSION},
     obituary::humantime,
     process::{self, Process},
     voice::{Threads, Voice},
     wire::{Decoder, Frame, Kind},
 };
-use crate::config::{Limits, Size};
+use crate::{
+    config::{Limits, Size},
+    host::limits::largest_answer,
+};
 
 /// A frame may be this much larger than the largest result.
 const MARGIN: u64 = 256 * 1024;
@@ -76,7 +80,7 @@ impl Life {
         ours.set_nonblocking(true).map_err(|error| broken("socket", &error))?;
         let (reader, writer) = UnixStream::from_std(ours).map_err(|error| broken("socket", &error))?.into_split();
         let process = Process::spawn(spec, theirs).map_err(|error| broken("process", &error))?;
-        let largest = usize::try_from(spec.limits.result.0.saturating_add(MARGIN)).unwrap_or(usize::MAX);
+        let largest = usize::try_from(largest_answer(&spec.limits).saturating_add(MARGIN)).unwrap_or(usize::MAX);
         let (voice, decoder) = (Arc::new(Voice::new(writer)), Decoder::new(largest));
         let mut life = Self { voice, reader, decoder, process, threads: None };
         let orders = serde_json::to_vec(&orders(spec)).map_err(|error| broken("orders", &error))?;
@@ -102,7 +106,10 @@ impl Life {
         }
         self.voice.say(Kind::Create, 0, "", params);
         let created: Created = self.shake_hands(spec, Kind::Created, "start").await?;
-        created.instance
+        created.instance?;
+        let plugin = &*spec.plugin;
+        tracing::info!(plugin, "worker of \"{plugin}\" started: {}", grants::told(&spec.limits));
+        Ok(())
     }
 
     /// Wait for this frame; a plugin may speak before.
@@ -226,7 +233,7 @@ fn orders(spec: &Spec) -> Orders {
         plugin: spec.plugin.to_string(),
         library: absolute(&spec.library),
         threads: threads(limits).all,
-        result: limits.result.0,
+        result: largest_answer(limits),
         bounds: Bounds {
             memory: limits.memory.0,
             files: limits.files,

@@ -117,7 +117,8 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
 fn program() -> io::Result<Command> {
     let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
     let mut command = Command::new(program);
-    command.arg0("toolgate").arg("worker");
+    // Another name than the server's, for who looks for that.
+    command.arg0("toolgate-worker").arg("worker");
     Ok(command)
 }
 

@@ -6,6 +6,7 @@
 
 mod checks;
 mod desk;
+mod signals;
 
 use std::{
     io::{self, Read as _},
@@ -45,6 +46,8 @@ pub struct NotAWorker;
 /// # Errors
 /// [`NotAWorker`] if standard input is no socket that a server holds the other end of.
 pub fn work() -> Result<ExitCode, NotAWorker> {
+    signals::leave_to_the_server();
+    signals::take_name();
     let socket = take_socket().map_err(|_| NotAWorker)?;
     let mut reader = Reader { socket, decoder: Decoder::new(LARGEST) };
     let orders = match reader.frame() {
