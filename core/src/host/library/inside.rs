@@ -238,10 +238,10 @@ impl Link for Inside {
         }
         self.abandon();
         // Threads that are still in it keep it: it is released when the last one comes back.
-        if let Some(released) = self.give_back(tenant) {
-            if timeout(PATIENCE, released).await.is_err() {
-                tracing::warn!(plugin = %self.plugin, "the plugin does not let go; it is left behind");
-            }
+        if let Some(released) = self.give_back(tenant)
+            && timeout(PATIENCE, released).await.is_err()
+        {
+            tracing::warn!(plugin = %self.plugin, "the plugin does not let go; it is left behind");
         }
     }
 }
