@@ -68,11 +68,9 @@ impl Bench {
             limits: Limits::default(),
             patience: Patience::default(),
             blocking: true,
-            params: "{
-            down: Arc::default(),
-        }"
-            .into(),
+            params: "{}".into(),
             told: Arc::default(),
+            down: Arc::default(),
         }
     }
 
