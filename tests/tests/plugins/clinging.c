@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static toolgate_bytes lend(const char *text) {
@@ -53,6 +54,7 @@ static void cling(uint64_t id, toolgate_complete complete, void *context) {
         if (fork()) _exit(0);
         for (;;) pause();
     }
+    if (child > 0) waitpid(child, NULL, 0);
     end_other_threads();
     snprintf(answer, sizeof answer, "{\"content\":[{\"type\":\"text\",\"text\":\"%d\"}]}", getpid());
     complete(context, id, TOOLGATE_OK, lend(answer));

@@ -39,17 +39,17 @@ async fn a_plugin_that_clings_to_life_ends_with_its_server_and_so_does_what_it_h
     let folder = tempfile::tempdir().expect("a folder");
     let library = folder.path().join("libclinging.so");
     library::of_c(&workspace().join("tests/tests/plugins/clinging.c"), &[], &library);
-    for (section, most) in [("", 1), ("limits.exec = true", 3)] {
+    for (section, least) in [("", 1), ("limits.exec = true", 3)] {
         let house = Plan::new().library("p", &library, section).open().await;
         let worker: u32 = house.text("p", "cling", json!({})).await.parse().expect("a number");
         // A worker that may start programs has a guard, and here a program without a parent of its own.
         let group = members(worker);
-        assert!(group.contains(&worker) && group.len() >= most, "{section}: {group:?}");
+        assert!(group.contains(&worker) && group.len() >= least, "{section}: {group:?}");
         house.server.signal("KILL").await;
         let _ = house.server.ended().await;
         let ended = Instant::now();
         while group.iter().any(|&process| is_alive(process)) {
-            assert!(ended.elapsed() < BOUND, "{section}: {:?} live on", members(worker));
+            assert!(ended.elapsed() < PATIENCE, "{section}: {:?} live on", members(worker));
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
