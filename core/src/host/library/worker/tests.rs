@@ -84,7 +84,6 @@ impl Bench {
             state_dir: self.folder.path().join("state"),
             limits: self.limits.clone(),
             patience: self.patience,
-            down: Arc::default(),
             told: Arc::new(move |method, params| {
                 let told = told.lock();
                 told.expect("no panic").push(format!("{method} {}", String::from_utf8_lossy(params)));

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <dirent.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -103,21 +102,10 @@ static int try_open(const char *path, int flags) {
 
 static void end_thread(int signal) { (void)signal; syscall(SYS_exit, 0); }
 
-/* End the thread of this name, or the first one. */
-static int end_other_thread(const char *wanted) {
+static int end_first_thread(void) {
     struct sigaction action = {.sa_handler = end_thread};
     sigaction(SIGUSR2, &action, NULL);
-    if (!wanted[0]) return status(syscall(SYS_tgkill, getpid(), getpid(), SIGUSR2));
-    /* Names of others cannot be read: end all but this one and the first. */
-    DIR *folder = opendir("/proc/self/task");
-    struct dirent *entry;
-    int result = folder ? 0 : errno;
-    while (folder && (entry = readdir(folder))) {
-        int thread = atoi(entry->d_name);
-        if (thread && thread != getpid() && thread != syscall(SYS_gettid)) result |= status(syscall(SYS_tgkill, getpid(), thread, SIGUSR2));
-    }
-    if (folder) closedir(folder);
-    return result;
+    return status(syscall(SYS_tgkill, getpid(), getpid(), SIGUSR2));
 }
 
 static void *reserve_and_use(void *given) {
@@ -267,12 +255,11 @@ static void request(void *instance, uint64_t id, toolgate_bytes method, toolgate
     if (IS("files")) result = count_files();
     if (IS("memory")) result = count_allocated_mebibytes();
     if (IS("page-tables")) { touch_widely(number); for (;;) pause(); }
-    if (IS("first-thread")) { in_background(reserve_and_use, 0); end_other_thread(""); for (;;) pause(); }
+    if (IS("first-thread")) { in_background(reserve_and_use, 0); end_first_thread(); for (;;) pause(); }
     if (IS("many-threads")) { while (number-- > 0 && in_background(sleep_for_ever, 16384) == 0) {} for (;;) pause(); }
     if (IS("many-processes")) { while (number-- > 0) if (fork() == 0) for (;;) pause(); for (;;) pause(); }
     if (IS("child-memory")) { if (fork() == 0) reserve_and_use(NULL); for (;;) pause(); }
     if (IS("spin-and-rest")) result = in_background(spin_and_rest, 0) ? -1 : getpid();
-    if (IS("end-watch")) result = end_other_thread("others");
     if (IS("inotify")) result = status(inotify_init1(0));
     if (IS("parent-death")) result = status(prctl(PR_SET_PDEATHSIG, 0));
     if (IS("large-file")) {
