@@ -26,8 +26,22 @@ pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
 }
 
+/// The living processes of the process group that this process is in.
+pub fn members(pid: u32) -> Vec<u32> {
+    let wanted = group(pid);
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    processes.filter(|&process| wanted.is_some() && group(process) == wanted && is_alive(process)).collect()
+}
+
 fn parent(pid: u32) -> Option<u32> {
     stat(pid).map(|(_, parent)| parent)
+}
+
+/// The field behind the parent.
+fn group(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// State and parent, which stand behind the name in parentheses.

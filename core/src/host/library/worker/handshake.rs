@@ -1,6 +1,7 @@
 //! What the server and a worker tell each other before the first call, as JSON.
 //!
-//! The server: [`Orders`], then, if an earlier worker has listed them, the plugin's tools, then the params of `create`. The worker: [`Opened`], then [`Created`].
+//! The server: [`Orders`], then, if an earlier worker has listed them, the plugin's tools, then the params of `create`.
+//! The worker: [`Confined`], then [`Opened`], then [`Created`].
 
 use std::path::PathBuf;
 
@@ -40,12 +41,17 @@ pub(super) struct Bounds {
     pub(super) write: Vec<PathBuf>,
 }
 
-/// The library is open, or not.
+/// The worker has confined itself, as far as it can, and runs no code of the plugin yet.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Opened {
+pub(super) struct Confined {
     pub(super) version: String,
     /// What the sandbox lacks, a sentence each.
     pub(super) missing: Vec<String>,
+}
+
+/// The library is open, or not.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Opened {
     pub(super) manifest: Result<Manifest, Refusal>,
 }
 

@@ -17,7 +17,7 @@ use super::{
     Spec,
     gauge::Gauge,
     grants,
-    handshake::{Bounds, Created, Opened, Orders, Refusal, VERSION},
+    handshake::{Bounds, Confined, Created, Opened, Orders, Refusal, VERSION},
     obituary::humantime,
     process::{self, Process},
     voice::{Threads, Voice},
@@ -85,13 +85,15 @@ impl Life {
         let mut life = Self { voice, reader, decoder, process, threads: None };
         let orders = serde_json::to_vec(&orders(spec)).map_err(|error| broken("orders", &error))?;
         life.voice.say(Kind::Orders, 0, "", &orders);
-        let opened: Opened = life.shake_hands(spec, Kind::Opened, "open the library").await?;
-        if opened.version != VERSION {
-            return Err(broken("version", &format_args!("it is {}, the server is {VERSION}", opened.version)));
+        // Said before any code of the plugin runs, which could say it as well.
+        let confined: Confined = life.shake_hands(spec, Kind::Confined, "confine itself").await?;
+        if confined.version != VERSION {
+            return Err(broken("version", &format_args!("it is {}, the server is {VERSION}", confined.version)));
         }
-        for missing in opened.missing {
+        for missing in confined.missing {
             tracing::warn!(plugin = &**plugin, "{missing}");
         }
+        let opened: Opened = life.shake_hands(spec, Kind::Opened, "open the library").await?;
         let seen = |text: &str| text.replace(&*spec.library.to_string_lossy(), &spec.origin.to_string_lossy());
         let manifest = opened.manifest.map_err(|refusal| Refusal { message: seen(&refusal.message), ..refusal })?;
         life.threads = manifest.blocking.then(|| threads(&spec.limits));

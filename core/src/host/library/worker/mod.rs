@@ -2,15 +2,18 @@
 //!
 //! The server's side: [`supervisor`] keeps a worker running and is the [`Link`](super::link::Link) to it, [`life`] is
 //! one [`process`] from its start to its end, [`voice`] what is spoken over with it; [`output`] logs what it prints,
-//! [`gauge`] measures it, [`grants`] says what it may do, [`obituary`] how it ended. The worker's side:
-//! [`inside`], confined by [`sandbox`] before it opens the library. Between them: [`wire`] and [`handshake`].
+//! [`gauge`] measures it, [`grants`] says what it may do, [`obituary`] how it ended; [`nursery`] is the thread that
+//! starts them. The worker's side: [`inside`], confined by [`sandbox`] before it opens the library, and under a [`guard`]
+//! where it may start programs. Between them: [`wire`] and [`handshake`].
 //! Knows nothing of tools, settings or callers: methods and bytes.
 
 mod gauge;
 mod grants;
+mod guard;
 mod handshake;
 mod inside;
 mod life;
+mod nursery;
 mod obituary;
 mod output;
 mod pauses;

@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Spec, output};
+use super::{Spec, guard, nursery, output};
 
 /// How long last words may take to come out of the pipes.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -37,15 +37,19 @@ pub(super) struct Process {
 impl Process {
     /// Start one that has this socket as its input.
     pub(super) fn spawn(spec: &Spec, socket: UnixStream) -> io::Result<Self> {
-        let mut child = program()?
+        let mut command = program()?;
+        command
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(socket)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        if spec.limits.exec {
+            command.env(guard::ROLE, "1");
+        }
+        let mut child = nursery::spawn(command)?;
         let mut output = JoinSet::new();
         let starved = Arc::new(AtomicBool::new(false));
         if let Some(pipe) = child.stdout.take() {

@@ -26,7 +26,7 @@ use super::{
     handshake::Refusal,
     life::{Death, End, Life},
     obituary::{humantime, ordinal},
-    pauses::pause,
+    pauses::{SHORT, pause},
     voice::Voice,
 };
 
@@ -222,8 +222,9 @@ impl Worker {
 
     /// Life after life.
     async fn keep(self: Arc<Self>, mut life: Life) {
-        // Lives in a row that answered no call.
+        // Lives in a row that gave no call a result.
         let mut barren = 0_u32;
+        let mut began = Instant::now();
         loop {
             let end = tokio::select! {
                 biased;
@@ -237,16 +238,17 @@ impl Worker {
             }
             barren = if life.voice.useful() { 0 } else { barren.saturating_add(1) };
             let tools = self.tools(life.voice.tools());
-            let Some(next) = self.revive(&death, &life.voice, barren).await else { return };
+            let Some(next) = self.revive(&death, &life.voice, barren, began.elapsed() < SHORT).await else { return };
             life = next.life;
             barren = next.barren;
+            began = Instant::now();
             self.become_(State::Up(Arc::clone(&life.voice)));
             tokio::spawn(Arc::clone(&self).compare(Arc::clone(&life.voice), tools));
         }
     }
 
     /// The next life that begins. `None`: there is none.
-    async fn revive(&self, death: &Death, voice: &Voice, mut barren: u32) -> Option<Revived> {
+    async fn revive(&self, death: &Death, voice: &Voice, mut barren: u32, short: bool) -> Option<Revived> {
         let plugin = &self.spec.plugin;
         let mut what = format!("the plugin \"{plugin}\" {}", death.words());
         let mut voice = Some(voice);
@@ -271,7 +273,7 @@ impl Worker {
                 self.done.cancel();
                 return None;
             }
-            let pause = pause(barren);
+            let pause = pause(barren, short);
             let again = if pause > NEAR {
                 format!("it is started again in {}", humantime(pause))
             } else {

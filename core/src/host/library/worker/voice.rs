@@ -33,7 +33,7 @@ pub(super) struct Voice {
     more: Notify,
     writer: OwnedWriteHalf,
     open: Mutex<Requests>,
-    /// Whether a `tools/call` was answered.
+    /// Whether a `tools/call` had a result.
     useful: AtomicBool,
     /// How many calls were answered.
     answers: AtomicU64,
@@ -308,8 +308,11 @@ impl Voice {
             return;
         };
         match (open.asked, frame.kind) {
-            (Asked::Call, _) => {
-                self.useful.store(true, Ordering::Relaxed);
+            (Asked::Call, kind) => {
+                // An error is an answer, and no work.
+                if kind == Kind::Result {
+                    self.useful.store(true, Ordering::Relaxed);
+                }
                 self.answers.fetch_add(1, Ordering::Relaxed);
             }
             (Asked::Tools, Kind::Result) => *lock(&self.tools) = Some(frame.payload.clone()),

@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Request = 3,
     /// Server: a notification.
     Notify = 4,
-    /// Worker: an [`Opened`](super::handshake::Opened). The first frame.
+    /// Worker: an [`Opened`](super::handshake::Opened).
     Opened = 5,
     /// Worker: a [`Created`](super::handshake::Created).
     Created = 6,
@@ -30,10 +30,12 @@ pub(super) enum Kind {
     Told = 10,
     /// Server: an earlier worker's result of `tools/list`.
     Tools = 11,
+    /// Worker: a [`Confined`](super::handshake::Confined). The first frame.
+    Confined = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Orders,
         Self::Create,
         Self::Request,
@@ -45,6 +47,7 @@ impl Kind {
         Self::TooLarge,
         Self::Told,
         Self::Tools,
+        Self::Confined,
     ];
 
     fn of(byte: u8) -> Option<Self> {

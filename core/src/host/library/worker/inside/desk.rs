@@ -5,19 +5,14 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Write as _},
+    io::Write as _,
     os::unix::net::UnixStream,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    process::{Signal, getpid, kill_process},
-};
 use serde::{Deserialize, Serialize};
 use toolgate_abi::{ERROR, OK, method};
 
@@ -35,8 +30,6 @@ use super::{
 
 /// Threads that wait although nothing is asked; more than these leave.
 const IDLE: usize = 4;
-/// How long a plugin may take to let go once the server has closed the socket.
-const PARTING: Duration = Duration::from_millis(1500);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -283,37 +276,4 @@ impl Shift {
         }
         std::process::exit(0)
     }
-}
-
-/// Whatever the plugin does with the other threads: when the server has gone, this process ends.
-pub(super) fn watch_server(socket: &UnixStream) -> io::Result<()> {
-    let socket = socket.try_clone()?;
-    std::thread::Builder::new().name("toolgate-watch".into()).stack_size(128 * 1024).spawn(move || {
-        let gone = hang_up();
-        let mut sockets = [PollFd::new(&socket, gone)];
-        loop {
-            let polled = poll(&mut sockets, None);
-            if polled.is_ok() && sockets[0].revents().intersects(gone) {
-                break;
-            }
-            if polled.is_err_and(|error| error != rustix::io::Errno::INTR) {
-                break;
-            }
-        }
-        // Whoever reads the socket sees the same and exits in good order.
-        std::thread::sleep(PARTING);
-        let _ = kill_process(getpid(), Signal::KILL);
-        std::process::abort();
-    })?;
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn hang_up() -> PollFlags {
-    PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR
-}
-
-#[cfg(not(target_os = "linux"))]
-fn hang_up() -> PollFlags {
-    PollFlags::HUP | PollFlags::ERR
 }

@@ -7,6 +7,7 @@
 mod checks;
 mod desk;
 mod signals;
+mod watch;
 
 use std::{
     io::{self, Read as _},
@@ -21,13 +22,14 @@ use super::{
     super::{
         border::Library,
         failure::{CreateError, OpenError},
-        manifest::Manifest,
     },
-    handshake::{Created, Opened, Orders, Refusal, VERSION},
+    guard,
+    handshake::{Confined, Created, Opened, Orders, Refusal, VERSION},
     sandbox,
     wire::{Decoder, Frame, Kind},
 };
 use desk::{Desk, Mouth};
+pub(super) use watch::HangUp;
 
 use crate::host::LoadError;
 
@@ -49,6 +51,13 @@ pub fn work() -> Result<ExitCode, NotAWorker> {
     signals::leave_to_the_server();
     signals::take_name();
     let socket = take_socket().map_err(|_| NotAWorker)?;
+    if guard::is_wanted() {
+        return match guard::stand(socket) {
+            Ok(never) => match never {},
+            Err(_) => Err(NotAWorker),
+        };
+    }
+    end_with_server(&socket).map_err(|_| NotAWorker)?;
     let mut reader = Reader { socket, decoder: Decoder::new(LARGEST) };
     let orders = match reader.frame() {
         Ok(Some(Frame { kind: Kind::Orders, payload, .. })) => payload,
@@ -56,6 +65,14 @@ pub fn work() -> Result<ExitCode, NotAWorker> {
     };
     let mouth = Arc::new(Mouth::new(reader.socket.try_clone().map_err(|_| NotAWorker)?));
     Ok(if serve(reader, &mouth, &orders).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The kernel ends this process with the thread that started it, whatever the plugin does with the threads here.
+fn end_with_server(socket: &UnixStream) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have ended before that.
+    if HangUp::of(socket)?.is_complete() { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
 }
 
 /// The socket behind standard input, moved to where a plugin that reads its input does not find it.
@@ -93,23 +110,18 @@ fn serve(mut reader: Reader, mouth: &Arc<Mouth>, orders: &[u8]) -> Result<(), De
     let orders: Orders = serde_json::from_slice(orders).map_err(|_| Deserted)?;
     if orders.version != VERSION {
         // The server compares as well, and says so.
-        let refused = Refusal {
-            message: format!("the worker is {VERSION}"),
-            help: String::new(),
-            setting: None,
-            place: Vec::new(),
-        };
-        return mouth.tell(Kind::Opened, &opened(Vec::new(), Err(refused)));
+        return mouth.tell(Kind::Confined, &Confined { version: VERSION.into(), missing: Vec::new() });
     }
     // Single-threaded up to here: what follows binds every thread that is started later.
     let missing = sandbox::enter(&orders);
+    mouth.tell(Kind::Confined, &Confined { version: VERSION.into(), missing })?;
     tracing_subscriber::fmt().with_writer(io::stderr).without_time().with_target(false).with_ansi(false).init();
-    desk::watch_server(&reader.socket)?;
+    watch::watch_server(&reader.socket)?;
     let library = match Library::open(&orders.library) {
         Ok(library) => library,
-        Err(error) => return mouth.tell(Kind::Opened, &opened(missing, Err(error.into()))),
+        Err(error) => return mouth.tell(Kind::Opened, &Opened { manifest: Err(error.into()) }),
     };
-    mouth.tell(Kind::Opened, &opened(missing, Ok(library.manifest().clone())))?;
+    mouth.tell(Kind::Opened, &Opened { manifest: Ok(library.manifest().clone()) })?;
     let desk = Arc::new(Desk::new(Arc::clone(mouth), orders.result));
     let params = loop {
         match reader.frame()? {
@@ -127,10 +139,6 @@ fn serve(mut reader: Reader, mouth: &Arc<Mouth>, orders: &[u8]) -> Result<(), De
     };
     mouth.tell(Kind::Created, &Created { instance: Ok(()) })?;
     desk.serve(instance, reader, if library.manifest().blocking { orders.threads } else { 1 })
-}
-
-fn opened(missing: Vec<String>, manifest: Result<Manifest, Refusal>) -> Opened {
-    Opened { version: VERSION.into(), missing, manifest }
 }
 
 impl From<OpenError> for Refusal {

@@ -60,7 +60,6 @@ const SYSTEM: &[&str] = &[
     "/etc/timezone",
     "/proc/cpuinfo",
     "/proc/meminfo",
-    "/proc/self",
     "/proc/stat",
     "/proc/sys/kernel/osrelease",
     "/proc/sys/vm/overcommit_memory",
@@ -72,6 +71,27 @@ const SYSTEM: &[&str] = &[
     "/usr/share/pki",
     "/usr/share/zoneinfo",
 ];
+
+/// What runtimes read of their own process. Not what it tells of the machine: mounts and network connections.
+const OWN: &[&str] = &[
+    "auxv",
+    "cgroup",
+    "cmdline",
+    "comm",
+    "environ",
+    "io",
+    "limits",
+    "maps",
+    "oom_score_adj",
+    "smaps",
+    "smaps_rollup",
+    "stat",
+    "statm",
+    "status",
+];
+
+/// Folders there whose entries are listed, and not read: they lead to the same files again, and to more.
+const OWN_LISTED: &[&str] = &["fd", "task"];
 
 /// Where programs are.
 const PROGRAMS: &[&str] = &["/bin", "/sbin", "/usr", "/nix/store", "/gnu/store", "/lib", "/lib64"];
@@ -129,6 +149,12 @@ fn restrict(orders: &Orders, report: &mut Report<'_>) -> Result<RestrictionStatu
     for path in LIBRARIES.iter().chain(SYSTEM) {
         // Each system has some of these.
         let _ = grant(Path::new(path), read);
+    }
+    for name in OWN {
+        let _ = grant(&Path::new("/proc/self").join(name), read);
+    }
+    for name in OWN_LISTED {
+        let _ = grant(&Path::new("/proc/self").join(name), AccessFs::ReadDir.into());
     }
     let _ = grant(Path::new("/dev/null"), read | AccessFs::WriteFile);
     if bounds.exec {

@@ -22,6 +22,14 @@ use super::handshake::Orders;
 /// The stack of a thread that std starts.
 const STACK: u64 = 2 * 1024 * 1024;
 
+/// Largest file that a plugin writes.
+const FILE: u64 = 1024 * 1024 * 1024;
+
+/// Addresses that may be reserved beyond `limits.memory`: runtimes reserve many and use few. It bounds the page tables
+/// (a part in 512) that can come to be between two measurements.
+#[cfg(target_os = "linux")]
+const ADDRESSES: u64 = 64 * 1024 * 1024 * 1024;
+
 /// Confine this process, which must have one thread. What is missing, for people.
 pub(super) fn enter(orders: &Orders) -> Vec<String> {
     let mut report = Report { plugin: &orders.plugin, missing: Vec::new() };
@@ -51,6 +59,14 @@ fn limits(orders: &Orders, report: &mut Report<'_>) {
     let table = [
         (Resource::Data, orders.bounds.memory.saturating_add(stacks), "limits.memory", "may use all memory"),
         (Resource::Nofile, orders.bounds.files, "limits.files", "may open as many files as this account may"),
+        #[cfg(target_os = "linux")]
+        (
+            Resource::As,
+            orders.bounds.memory.saturating_add(stacks).saturating_add(ADDRESSES),
+            "address space",
+            "may use memory for page tables until it is measured",
+        ),
+        (Resource::Fsize, FILE, "the size of files", "may write files of any size"),
         (Resource::Core, 0, "core dumps", "may leave a core dump with its settings in it"),
     ];
     for (resource, value, name, so) in table {

@@ -53,7 +53,9 @@ const NEVER: &[c_long] = &[
     FILE_SETATTR,
     c::SYS_name_to_handle_at,
     c::SYS_open_by_handle_at,
+    // Watching files; instances are counted by account, so that a plugin could use up the server's own.
     c::SYS_fanotify_init,
+    c::SYS_inotify_init1,
     // Memory outside of limits.memory, some of which outlives the process.
     c::SYS_memfd_create,
     c::SYS_memfd_secret,
@@ -123,6 +125,7 @@ const NEVER_HERE: &[c_long] = &[
     c::SYS_utime,
     c::SYS_utimes,
     c::SYS_futimesat,
+    c::SYS_inotify_init,
     c::SYS_kexec_file_load,
     c::SYS_ioperm,
     c::SYS_iopl,
@@ -204,6 +207,8 @@ fn denied(orders: &Orders, scoped: bool) -> Result<Rules, String> {
     for flag in NAMESPACES {
         list.when(c::SYS_clone, [When(0, Width::Dword, Op::MaskedEq(bits(*flag)), bits(*flag))])?;
     }
+    // It is what ends a worker with its server.
+    list.when(c::SYS_prctl, [When(0, Width::Dword, Op::Eq, bits(c::PR_SET_PDEATHSIG))])?;
     // Times of a file by its path; without one they are those of an open file.
     list.when(c::SYS_utimensat, [When(1, Width::Qword, Op::Ne, 0)])?;
     // Words put into a terminal's mouth, and signals by way of a descriptor.
@@ -226,6 +231,10 @@ fn processes(list: &mut List, exec: bool, scoped: bool) -> Result<(), String> {
         }
         list.always(c::SYS_tkill);
         list.always(c::SYS_pidfd_send_signal);
+    }
+    if exec && !scoped {
+        // The guard is in the same process group.
+        list.when(c::SYS_kill, [When(0, Width::Dword, Op::Eq, 0)])?;
     }
     list.when(c::SYS_prlimit64, other(0))?;
     let schedule = [c::SYS_sched_setaffinity, c::SYS_sched_setscheduler, c::SYS_sched_setparam, c::SYS_sched_setattr];

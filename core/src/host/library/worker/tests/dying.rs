@@ -65,6 +65,9 @@ async fn each_way_of_dying_ends_the_call_with_its_reason_and_the_next_call_works
         ("leak", "", ""),
         ("mmap", "", "used "),
         ("spin", "", "of processor time without finishing a call (limits.cpu)"),
+        ("page-tables", "60", " of memory, more than the 64.0 MiB of limits.memory"),
+        ("first-thread", "", " of memory, more than the 64.0 MiB of limits.memory"),
+        ("many-threads", "5000", " threads, more than the 644 that it may have"),
         ("noise", "", "spoke nonsense"),
         ("hang-up", "", "closed its connection to the server"),
     ];
@@ -300,6 +303,76 @@ async fn what_a_plugin_has_started_ends_with_it() {
     assert!(child > 0);
     link.close().await;
     ended(child).await;
+}
+
+#[tokio::test]
+async fn a_spin_that_rests_now_and_then_is_a_spin() {
+    let mut bench = Bench::new();
+    bench.patience = impatient();
+    bench.limits.cpu = crate::config::Duration(Duration::from_millis(500));
+    let link = bench.start().await;
+    let pid = number(&*link, "spin-and-rest", "").await;
+    ended(pid).await;
+    link.close().await;
+}
+
+#[tokio::test]
+async fn programs_are_measured_with_the_plugin_that_started_them() {
+    let mut bench = Bench::new();
+    bench.patience = impatient();
+    bench.limits.memory = crate::config::Size::mebibytes(64);
+    bench.limits.exec = true;
+    let link = bench.start().await;
+    let table = [
+        ("child-memory", " of memory, more than the 64.0 MiB of limits.memory"),
+        ("many-processes", " processes, more than the 128 that it may have"),
+    ];
+    for (name, expected) in table {
+        let why = gone(call(&*link, name, "400").await);
+        assert!(why.contains(expected), "{name}: {why}");
+    }
+    link.close().await;
+}
+
+#[tokio::test]
+async fn a_guard_ends_as_its_worker_ended() {
+    let mut bench = Bench::new();
+    bench.limits.exec = true;
+    let link = bench.start().await;
+    for (name, expected) in
+        [("segv", "crashed (SIGSEGV)"), ("abort", "crashed (SIGABRT)"), ("exit", "ended itself (exit status 3)")]
+    {
+        let child = number(&*link, "fork", "").await;
+        let why = gone(call(&*link, name, "3").await);
+        assert!(why.contains(expected), "{name}: {why}");
+        ended(child).await;
+    }
+    link.close().await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_gives_one_result_a_life_is_not_started_without_pause() {
+    let link = Bench::new().start().await;
+    let began = std::time::Instant::now();
+    for _ in 0..10 {
+        assert!(matches!(call(&*link, "echo", "").await, Reply::Result(_)));
+        assert!(matches!(call(&*link, "segv", "").await, Reply::Gone(_)));
+    }
+    assert!(began.elapsed() > Duration::from_millis(900), "{:?}", began.elapsed());
+    link.close().await;
+}
+
+#[tokio::test]
+async fn errors_do_not_make_a_life_useful() {
+    let mut bench = Bench::new();
+    bench.limits.restarts = 1;
+    let link = bench.start().await;
+    for _ in 0..2 {
+        assert!(gone(call(&*link, "bad-error", "").await).contains("no JSON"));
+        assert!(matches!(call(&*link, "segv", "").await, Reply::Gone(_)));
+    }
+    assert!(gone(call(&*link, "echo", "").await).contains("that was the 2nd time in a row"));
+    link.close().await;
 }
 
 // === In processes of their own ===

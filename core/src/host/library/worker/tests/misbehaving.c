@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "toolgate_plugin.h"
@@ -95,6 +98,58 @@ static int try_open(const char *path, int flags) {
     int result = status(fd);
     if (fd >= 0) close(fd);
     return result;
+}
+
+static void end_thread(int signal) { (void)signal; syscall(SYS_exit, 0); }
+
+static int end_first_thread(void) {
+    struct sigaction action = {.sa_handler = end_thread};
+    sigaction(SIGUSR2, &action, NULL);
+    return status(syscall(SYS_tgkill, getpid(), getpid(), SIGUSR2));
+}
+
+static void *reserve_and_use(void *given) {
+    (void)given;
+    for (;;) {
+        char *more = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+        if (more == MAP_FAILED) for (;;) pause();
+        memset(more, 1, 1 << 20);
+    }
+    return NULL;
+}
+
+static void *sleep_for_ever(void *given) { (void)given; for (;;) pause(); return NULL; }
+
+/* Spins for most of the time, and rests a little. */
+static void *spin_and_rest(void *given) {
+    (void)given;
+    for (;;) {
+        struct timespec from, now;
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        do clock_gettime(CLOCK_MONOTONIC, &now);
+        while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < 250);
+        usleep(120000);
+    }
+    return NULL;
+}
+
+/* Page tables: every two mebibytes of so many gibibytes are read. */
+static void touch_widely(long gibibytes) {
+    size_t size = (size_t)gibibytes << 30;
+    volatile char *wide = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (wide == MAP_FAILED) abort();
+    madvise((void *)wide, size, MADV_NOHUGEPAGE);
+    for (size_t at = 0; at < size; at += 2 << 20) (void)wide[at];
+}
+
+static int in_background(void *(*work)(void *), size_t stack) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    if (stack) pthread_attr_setstacksize(&attributes, stack);
+    int failed = pthread_create(&thread, &attributes, work, NULL);
+    pthread_attr_destroy(&attributes);
+    return failed;
 }
 
 struct later {
@@ -199,6 +254,21 @@ static void request(void *instance, uint64_t id, toolgate_bytes method, toolgate
     if (IS("syscall")) result = status(syscall(number, 0, 0, 0, 0, 0, 0));
     if (IS("files")) result = count_files();
     if (IS("memory")) result = count_allocated_mebibytes();
+    if (IS("page-tables")) { touch_widely(number); for (;;) pause(); }
+    if (IS("first-thread")) { in_background(reserve_and_use, 0); end_first_thread(); for (;;) pause(); }
+    if (IS("many-threads")) { while (number-- > 0 && in_background(sleep_for_ever, 16384) == 0) {} for (;;) pause(); }
+    if (IS("many-processes")) { while (number-- > 0) if (fork() == 0) for (;;) pause(); for (;;) pause(); }
+    if (IS("child-memory")) { if (fork() == 0) reserve_and_use(NULL); for (;;) pause(); }
+    if (IS("spin-and-rest")) result = in_background(spin_and_rest, 0) ? -1 : getpid();
+    if (IS("inotify")) result = status(inotify_init1(0));
+    if (IS("parent-death")) result = status(prctl(PR_SET_PDEATHSIG, 0));
+    if (IS("large-file")) {
+        signal(SIGXFSZ, SIG_IGN);
+        int fd = open(arg, O_RDWR | O_CREAT, 0600);
+        result = fd < 0 ? errno : status(ftruncate(fd, (off_t)2 << 30));
+        close(fd);
+        unlink(arg);
+    }
     snprintf(answer, sizeof answer, "%d", result);
     complete(context, id, TOOLGATE_OK, bytes(answer));
 }

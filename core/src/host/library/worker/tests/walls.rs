@@ -47,6 +47,12 @@ async fn files_outside_are_out_of_reach() {
             ("write", "/dev/shm/toolgate-test".into(), EACCES),
             ("write", "/lib/toolgate-test".into(), EACCES),
             ("read", "/proc/self/status".into(), 0),
+            ("read", "/proc/self/maps".into(), 0),
+            ("list", "/proc/self/task".into(), 0),
+            ("list", "/proc/self/fd".into(), 0),
+            ("read", "/proc/self/net/tcp".into(), EACCES),
+            ("read", "/proc/self/mountinfo".into(), EACCES),
+            ("read", "/proc/thread-self/mountinfo".into(), EACCES),
             ("read", "/dev/urandom".into(), 0),
             ("read", "/etc/hosts".into(), 0),
             ("write", "/dev/null".into(), 0),
@@ -139,6 +145,7 @@ async fn other_processes_and_the_kernel_are_out_of_reach() {
         libc::SYS_io_uring_setup,
         libc::SYS_userfaultfd,
         libc::SYS_perf_event_open,
+        libc::SYS_inotify_init1,
         libc::SYS_keyctl,
         libc::SYS_shmget,
         libc::SYS_open_by_handle_at,
@@ -153,6 +160,8 @@ async fn other_processes_and_the_kernel_are_out_of_reach() {
         ("kill", parent(), EPERM),
         ("kill", "-1".into(), EPERM),
         ("raise", String::new(), 0),
+        ("inotify", String::new(), EPERM),
+        ("parent-death", String::new(), EPERM),
         ("setsid", String::new(), EPERM),
         ("memfd", String::new(), EPERM),
         ("shared", String::new(), EPERM),
@@ -168,6 +177,8 @@ async fn files_and_memory_are_bounded() {
     bench.limits.memory = crate::config::Size::mebibytes(64);
     bench.limits.concurrency = 4;
     let link = bench.start().await;
+    let large = bench.folder.path().join("state/large").display().to_string();
+    assert_eq!(number(&*link, "large-file", &large).await, libc::EFBIG);
     let files = number(&*link, "files", "").await;
     assert!((32..64).contains(&files), "{files} files");
     let memory = number(&*link, "memory", "").await;
