@@ -368,7 +368,7 @@ async fn errors_do_not_make_a_life_useful() {
     bench.limits.restarts = 1;
     let link = bench.start().await;
     for _ in 0..2 {
-        assert!(gone(call(&*link, "bad-error", "").await).contains("no JSON"));
+        assert!(matches!(call(&*link, "bad-error", "").await, Reply::Error(_)));
         assert!(matches!(call(&*link, "segv", "").await, Reply::Gone(_)));
     }
     assert!(gone(call(&*link, "echo", "").await).contains("that was the 2nd time in a row"));
