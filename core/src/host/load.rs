@@ -86,6 +86,15 @@ pub(super) struct Instance {
     pace: Mutex<Pace>,
 }
 
+/// A listing that has not come to a good end; dropped, it is due again.
+struct Unfinished<'a>(&'a AtomicBool);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// When a plugin's tools are listed again.
 #[derive(Default)]
 struct Pace {
@@ -251,15 +260,16 @@ impl Instance {
     }
 
     async fn tools(&self, name: &str) -> Result<Arc<[LoadedTool]>, LoadError> {
-        // Cleared before: what changes meanwhile is listed again.
+        // Cleared before: what changes meanwhile is listed again. So is what was not listed to its end.
         self.changed.store(false, Ordering::Release);
+        let unfinished = Unfinished(&self.changed);
         let listing = tools(name, self.provider.as_ref(), self.identity.checked());
         let listed = match tokio::time::timeout(LONGEST_START, listing).await {
             Ok(tools) => tools.map(Arc::from),
             Err(_) => Err(slow(name, "list its tools")),
         };
-        if listed.is_err() {
-            self.changed.store(true, Ordering::Release);
+        if listed.is_ok() {
+            std::mem::forget(unfinished);
         }
         listed
     }

@@ -32,8 +32,6 @@ enum Cause {
     Signal,
     /// A file may have changed.
     Files,
-    /// A plugin says that its tools have changed.
-    Tools,
 }
 
 /// Reloads the server.
@@ -45,7 +43,8 @@ pub(super) struct Reloader {
     live: Arc<Live>,
     watch: Option<Watch>,
     stirred: Arc<Notify>,
-    hangup: Hangup,
+    /// Until the reloader runs.
+    hangup: Option<Hangup>,
     /// What was wrong at the last look, so that it is told once.
     refused: Option<Vec<Diagnostic>>,
     /// Replaced plugins that have calls in flight.
@@ -64,7 +63,7 @@ impl Reloader {
             live,
             watch: Some(Watch::new(Arc::clone(&stirred))),
             stirred,
-            hangup: Hangup::new(),
+            hangup: Some(Hangup::new()),
             refused: None,
             retiring: TaskTracker::new(),
             at_once: CancellationToken::new(),
@@ -76,17 +75,19 @@ impl Reloader {
         // What was edited while the server started is seen by a first look.
         self.aim();
         self.stirred.notify_one();
+        let stirred = Arc::clone(&self.stirred);
+        let mut hangup = self.hangup.take();
         loop {
-            let cause = {
-                let registry = self.ground.registry.load();
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => break,
-                    () = self.hangup.heard() => Cause::Signal,
-                    () = registry.tools_due() => Cause::Tools,
-                    () = self.stirred.notified() => Cause::Files,
-                }
+            let registry = self.ground.registry.load();
+            let cause = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = heard(&mut hangup) => Cause::Signal,
+                () = stirred.notified() => Cause::Files,
+                // A plugin may take its time to list its tools: nobody's edit waits for that.
+                () = async { registry.tools_due().await; self.relist().await } => continue,
             };
+            drop(registry);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.look(cause) => {}
@@ -98,9 +99,6 @@ impl Reloader {
     }
 
     async fn look(&mut self, cause: Cause) {
-        if cause == Cause::Tools {
-            return self.relist().await;
-        }
         // Before the files are read: what changes in between is looked at again.
         if self.files_have_changed().await || cause == Cause::Signal {
             self.reload(cause).await;
@@ -213,7 +211,7 @@ impl Reloader {
     }
 
     /// The tools of some plugins have changed.
-    async fn relist(&mut self) {
+    async fn relist(&self) {
         let state = self.live.state();
         match self.ground.registry.load().relist(&state.config).await {
             None => {}
@@ -285,6 +283,13 @@ fn tell(findings: &[Diagnostic]) {
             config::Severity::Error => tracing::error!("{finding}"),
             config::Severity::Warning => tracing::warn!("{finding}"),
         }
+    }
+}
+
+async fn heard(hangup: &mut Option<Hangup>) {
+    match hangup {
+        Some(hangup) => hangup.heard().await,
+        None => std::future::pending().await,
     }
 }
 

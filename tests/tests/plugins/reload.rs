@@ -91,7 +91,7 @@ async fn a_worker_that_is_down_is_started_anew_by_a_hangup_and_by_any_edit() {
             .await;
         let state = house.readiness("p").await;
         let detail = state["detail"].as_str().unwrap_or_default();
-        assert!(detail.contains("started again only when the configuration is reloaded"), "{way}: {state}");
+        assert!(detail.contains("started again when the configuration is reloaded"), "{way}: {state}");
         assert_eq!(ready(&house).await, 503, "{way}");
         match way {
             "a hangup" => house.server.signal("HUP").await,
