@@ -267,8 +267,8 @@ async fn seat(config: &Config, name: &str, section: &Plugin, before: Option<&Reg
     let wanted = Identity::of(section).await;
     let runs_on = |running: &&Loaded| running.instance.identity == wanted && !running.instance.is_down();
     if let Some(running) = running.filter(runs_on) {
+        // With the tools that it had: if they have changed they are listed again after this, which may take its time.
         let loaded = running.under(section, None);
-        let loaded = if loaded.instance.has_changed() { relisted(&loaded).await } else { loaded };
         return Seat::new(name, section, Holder::Plugin(loaded.into()));
     }
     let holder = match (load::start(config, name, section, wanted.clone(), bell).await, running) {

@@ -3,7 +3,9 @@
 use std::{
     ffi::c_void,
     panic::{AssertUnwindSafe, catch_unwind},
-    slice, thread,
+    slice,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -16,6 +18,9 @@ pub(crate) struct Instance {
     host: Peer,
     dup: bool,
     bad_schema: bool,
+    /// Whether the tools are listed once and never again; and whether they were.
+    list_once: bool,
+    listed: AtomicBool,
 }
 
 /// Where an answer goes. Nothing keeps anybody from using it twice.
@@ -110,7 +115,8 @@ extern "C" fn toolgate_plugin_manifest() -> Bytes {
             "properties": {
                 "at_create": { "enum": ["panic", "fail", "settings", "silent", "abort", "hang", "segfault"] },
                 "dup": { "type": "boolean" },
-                "bad_schema": { "type": "boolean" }
+                "bad_schema": { "type": "boolean" },
+                "list_once": { "type": "boolean" }
             }
         }
     }"#;
@@ -158,7 +164,13 @@ unsafe extern "C" fn toolgate_plugin_create(
     // SAFETY: the caller passes a whole peer.
     let host = unsafe { host.read() };
     let is = |key: &str| settings[key].as_bool() == Some(true);
-    let instance = Box::new(Instance { host, dup: is("dup"), bad_schema: is("bad_schema") });
+    let instance = Box::new(Instance {
+        host,
+        dup: is("dup"),
+        bad_schema: is("bad_schema"),
+        list_once: is("list_once"),
+        listed: AtomicBool::new(false),
+    });
     let peer = Peer {
         size: size_of::<Peer>(),
         instance: Box::into_raw(instance).cast(),
@@ -184,6 +196,9 @@ unsafe extern "C" fn request(
     // SAFETY: made by `create` and not yet released.
     let instance = unsafe { &*instance.cast::<Instance>() };
     match str::from_utf8(read(&method)).unwrap_or_default() {
+        method::TOOLS_LIST if instance.listed.swap(true, Ordering::Relaxed) && instance.list_once => {
+            tools::speechless()
+        }
         method::TOOLS_LIST => answer.ok(&json!({ "tools": tools::list(instance.dup, instance.bad_schema) })),
         method::TOOLS_CALL => {
             let params: Value = serde_json::from_slice(read(&params)).unwrap_or_default();

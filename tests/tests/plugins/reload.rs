@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -101,4 +102,24 @@ async fn a_worker_that_is_down_is_started_anew_by_a_hangup_and_by_any_edit() {
     }
     house.worker("p").await;
     assert_eq!(house.server.stderr().matches("replaced \"p\"").count(), 2, "{}", house.server.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_does_not_wait_for_a_plugin_that_does_not_list_its_tools() {
+    let plan = Plan::new().library("p", &crashing(), "settings = { list_once = true }");
+    let house = plan.open().await;
+    assert!(house.echoes().await);
+    let changed = json!({ "method": "notifications/tools/list_changed", "params": {} });
+    assert!(house.call("p", "tell", changed).await.expect("an answer").is_good());
+    house
+        .until("the question for its tools", async |house| {
+            house.server.stderr().contains("asked for the tools again").then_some(())
+        })
+        .await;
+    let begun = Instant::now();
+    let config = plan.text().replace("builtin = \"echo\"", "builtin = \"echo\"\nenabled = false");
+    fs::write(house.server.folder().join("config.toml"), config).expect("the configuration");
+    house.until("the end of echo", async |house| (!house.echoes().await).then_some(())).await;
+    // The question itself would be given up after 30 s.
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
 }
