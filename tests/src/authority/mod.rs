@@ -24,7 +24,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::JoinHandle,
 };
@@ -117,7 +117,7 @@ pub struct Authority {
     shape: Shape,
     state: Arc<State>,
     server: Mutex<Option<JoinHandle<()>>>,
-    /// Holds the port while the server is down, so that nobody else on this machine gets it.
+    /// Bound to the port and never listening, so that nobody else on this machine gets it while the server is down.
     reserved: Mutex<Option<TcpSocket>>,
 }
 
@@ -172,8 +172,10 @@ impl Authority {
     }
 
     async fn start(shape: Shape, registration: Option<String>, introspection: Option<String>, key: SigningKey) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("the port");
+        let socket = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = socket.local_addr().expect("the port");
+        let reserved = Mutex::new(Some(bound(address)));
+        let listener = socket.listen(BACKLOG).expect("a free port");
         let state = Arc::new(State {
             keys: Mutex::new(vec![key]),
             replies: Mutex::default(),
@@ -185,7 +187,7 @@ impl Authority {
             open: watch::Sender::new(true),
         });
         let server = Mutex::new(Some(serve(listener, Arc::clone(&state))));
-        let authority = Self { address, shape, state, server, reserved: Mutex::default() };
+        let authority = Self { address, shape, state, server, reserved };
         authority.publish();
         authority.publish_metadata(Place::OauthInserted, &authority.metadata());
         authority
@@ -345,18 +347,17 @@ impl Authority {
             server.abort();
             // An aborted task is gone, with its listener and connections, once it has been waited for.
             let _ = server.await;
-            let socket = TcpSocket::new_v4().expect("a socket");
-            // Connections of before may still be closing.
-            socket.set_reuseaddr(true).expect("an option of sockets");
-            socket.bind(self.address).expect("the port from before");
-            *locked(&self.reserved) = Some(socket);
+            // A child of this process on its way to `exec` may still have a copy of the listener for a moment.
+            while TcpStream::connect(self.address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
     /// Come back on the same port.
     pub async fn come_up(&self) {
-        let socket = locked(&self.reserved).take().expect("a server that is down");
-        let listener = socket.listen(1024).expect("the port from before");
+        let socket = locked(&self.reserved).replace(bound(self.address)).expect("a reserve");
+        let listener = socket.listen(BACKLOG).expect("the port from before");
         *locked(&self.server) = Some(serve(listener, Arc::clone(&self.state)));
     }
 }
@@ -371,6 +372,18 @@ impl Drop for Authority {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A socket that has the address and does not listen. Several can have one address as long as none of them listens; from
+/// then on there can be no more, so the reserve is made first.
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option of sockets");
+    socket.bind(address).expect("a free port");
+    socket
 }
 
 fn serve(listener: TcpListener, state: Arc<State>) -> JoinHandle<()> {

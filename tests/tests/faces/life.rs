@@ -230,7 +230,7 @@ async fn a_server_told_to_stop_lets_calls_in_flight_finish() {
         let result = if face == "rest" { answer.json() } else { answer.result() };
         assert_eq!((answer.status, &result["isError"]), (200, &json!(false)), "{face}: {result}");
         // Somebody else can have the port, and the end is an orderly one.
-        TcpListener::bind(address).await.unwrap_or_else(|error| panic!("{url} is free again: {error}"));
+        eventually(&format!("{url} to be free again"), async || TcpListener::bind(address).await.ok()).await;
         let ended = house.server.ended().await;
         assert_eq!(ended.code(), Some(0), "{face}: {ended:?}");
         assert!(ended.audit_text().contains("\"outcome\":\"ok\""), "{face}: the record was written");
