@@ -250,6 +250,7 @@ impl Interpolation<'_> {
 
 /// Relative paths start at the configuration file's folder.
 fn anchor(config: &mut Config, folder: &Path) {
+    folder.clone_into(&mut config.folder);
     config.server.state_dir = folder.join(&config.server.state_dir);
     if config.audit.sink != "stderr" {
         config.audit.sink = folder.join(&config.audit.sink).to_string_lossy().into_owned();

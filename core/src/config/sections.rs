@@ -32,6 +32,9 @@ pub struct Config {
     pub audit: Audit,
     /// The server's own log, on standard error.
     pub log: Log,
+    /// Where relative paths start; no key, but where the configuration stands.
+    #[serde(skip)]
+    pub folder: PathBuf,
 }
 
 /// Where and how the server listens.

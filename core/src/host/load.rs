@@ -303,7 +303,8 @@ pub(super) async fn start(
     let limiter = Arc::new(Limiter::new(name, &section.limits));
     let (changed, down): (Arc<AtomicBool>, Arc<AtomicBool>) = (Arc::default(), Arc::default());
     let notices = notices(name, Arc::clone(&changed), Arc::clone(bell));
-    let host = HostHandle::new(name, config.server.state_dir.join("plugins").join(name), notices);
+    let host = HostHandle::new(name, config.server.state_dir.join("plugins").join(name), notices)
+        .with_base_dir(&config.folder);
     let settings = Value::Object(section.settings.0.clone());
     let provider = match section.kind() {
         Some(PluginKind::Builtin(kind)) => {

@@ -15,7 +15,7 @@ pub(super) struct Standing<'a> {
 
 /// Put back what cannot change while the server runs, with a warning each.
 pub(super) fn hold_back(standing: &Standing<'_>, config: &mut Config, source: &Source) -> Vec<Diagnostic> {
-    let Config { server, auth, scopes: _, endpoints: _, plugins: _, audit, log } = config;
+    let Config { server, auth, scopes: _, endpoints: _, plugins: _, audit, log, folder: _ } = config;
     let mut held = Held { source, warnings: Vec::new() };
     held.server(standing, server);
     held.auth(standing, auth);

@@ -37,8 +37,8 @@ fn filter(log: &Log) -> Result<EnvFilter, LogError> {
     let set = std::env::var("RUST_LOG").ok().filter(|value| !value.is_empty());
     let name = if set.is_some() { "RUST_LOG" } else { "log.level" };
     let directives = set.unwrap_or_else(|| log.level.clone());
-    // rmcp writes several lines a request at `info`, and whole results at `debug`.
-    EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,{directives}"))
+    // rmcp writes several lines a request at `info`, and whole results at `debug`; tantivy a dozen lines a commit.
+    EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,tantivy=warn,{directives}"))
         .map_err(|_| LogError::Level { name, directives })
 }
 

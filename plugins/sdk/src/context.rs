@@ -169,6 +169,7 @@ type NoticeSink = dyn Fn(Notice) + Send + Sync;
 pub struct HostHandle {
     plugin: Arc<str>,
     state_dir: PathBuf,
+    base_dir: PathBuf,
     sink: Arc<NoticeSink>,
 }
 
@@ -179,7 +180,13 @@ impl HostHandle {
         state_dir: impl Into<PathBuf>,
         sink: impl Fn(Notice) + Send + Sync + 'static,
     ) -> Self {
-        Self { plugin: plugin.into(), state_dir: state_dir.into(), sink: Arc::new(sink) }
+        Self { plugin: plugin.into(), state_dir: state_dir.into(), base_dir: PathBuf::from("."), sink: Arc::new(sink) }
+    }
+
+    /// The same handle, with another folder that relative paths start from.
+    #[must_use]
+    pub fn with_base_dir(self, base_dir: impl Into<PathBuf>) -> Self {
+        Self { base_dir: base_dir.into(), ..self }
     }
 
     /// A handle for a plugin's own tests; notices go nowhere.
@@ -195,6 +202,11 @@ impl HostHandle {
     /// A folder of the plugin's own; may not exist yet.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// Where relative paths in the plugin's settings start: the folder of the configuration file.
+    pub fn base_dir(&self) -> &Path {
+        &self.base_dir
     }
 
     /// Write to the server's log.

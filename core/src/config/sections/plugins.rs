@@ -85,6 +85,8 @@ pub enum Isolation {
 pub enum Builtin {
     /// Web search through Tavily.
     Tavily,
+    /// Search over folders of documents.
+    Docs,
     /// One tool `echo`, for trying.
     Echo,
 }

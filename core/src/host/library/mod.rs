@@ -162,6 +162,7 @@ fn params(host: &HostHandle, settings: &Value) -> Vec<u8> {
     let params = json!({
         "plugin": host.plugin(),
         "stateDir": host.state_dir().to_string_lossy(),
+        "baseDir": host.base_dir().to_string_lossy(),
         "settings": settings,
         "host": { "name": "toolgate", "version": version },
     });

@@ -62,7 +62,8 @@ pub(super) fn start<T: Plugin>(params: &[u8], host: &Arc<Host>) -> Result<usize,
     let handle = HostHandle::new(params.plugin, params.state_dir, {
         let host = Arc::clone(host);
         move |notice| tell(&host, &notice)
-    });
+    })
+    .with_base_dir(params.base_dir);
     // On the runtime and not in `block_on`: the host's thread may belong to a runtime of the same tokio.
     let (started, starts) = mpsc::channel();
     runtime.spawn(async move {

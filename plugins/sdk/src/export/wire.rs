@@ -20,8 +20,15 @@ use crate::{
 pub(super) struct Create {
     pub(super) plugin: Arc<str>,
     pub(super) state_dir: PathBuf,
+    /// Not given by a host that is older than this member.
+    #[serde(default = "here")]
+    pub(super) base_dir: PathBuf,
     #[serde(default)]
     pub(super) settings: Value,
+}
+
+fn here() -> PathBuf {
+    PathBuf::from(".")
 }
 
 /// The params of `tools/call`.

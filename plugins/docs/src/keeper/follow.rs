@@ -1,0 +1,67 @@
+//! Following another process that keeps the index: it is read, never written.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use toolgate_plugin::LogLevel;
+
+use super::{Own, Progress, lock::Lock};
+use crate::{
+    folders::Root,
+    index::{IndexError, Shelf},
+};
+
+/// How often to look at what the other has written: until the folders have been looked through, and afterwards.
+const SOON: Duration = Duration::from_millis(50);
+const LATER: Duration = Duration::from_secs(1);
+
+/// Follow until the end, or until the other has ended.
+///
+/// # Errors
+/// None that the other would not mend.
+pub(super) fn follow(own: &Own, folder: &Path) -> Result<(), IndexError> {
+    own.log(LogLevel::Debug, "another process keeps the index; it is read");
+    let mut shelf: Option<Arc<Shelf>> = None;
+    while !own.inbox.is_stopped() {
+        if let Ok(Some(_)) = Lock::take(own.host.state_dir()) {
+            // Given back and taken again: what the other has left is looked at like at a start.
+            return Ok(());
+        }
+        for (index, folder) in own.state.folders().iter().enumerate() {
+            own.state.set_absent(index, Root::open(folder).err());
+        }
+        match look(own, folder, &mut shelf) {
+            Ok(()) => {}
+            // It is being made, or made anew.
+            Err(_) => shelf = None,
+        }
+        let wait = if own.state.has_looked() { LATER } else { SOON };
+        drop(own.inbox.wait(Instant::now() + wait));
+    }
+    Ok(())
+}
+
+fn look(own: &Own, folder: &Path, shelf: &mut Option<Arc<Shelf>>) -> Result<(), IndexError> {
+    let current = match shelf {
+        Some(shelf) => {
+            shelf.reload()?;
+            Arc::clone(shelf)
+        }
+        None => {
+            let Some(opened) = Shelf::open(folder, own.settings.language)? else { return Ok(()) };
+            let opened = Arc::new(opened);
+            // It may be about more than ours.
+            own.state.set_shelf(&opened, true);
+            Arc::clone(shelf.insert(opened))
+        }
+    };
+    let said = current.said()?;
+    let mut folders = own.state.folders().iter();
+    let complete = folders.all(|folder| said.complete.contains(folder.key()) || Root::open(folder).is_err());
+    let indexing = (!complete).then_some((said.done, said.total));
+    own.state.set_progress(Progress { looked: complete, indexing });
+    Ok(())
+}
