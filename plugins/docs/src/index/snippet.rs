@@ -66,10 +66,14 @@ impl Snippets {
         marked.push_str(fragment.get(at..).unwrap_or_default());
         // Marks make it longer; what was chosen is not cut again.
         let mut text = line(&marked, usize::MAX);
+        // The last word ends with what is written right behind it.
+        let behind = body.get(range.end..).unwrap_or_default();
+        let signs: String = behind.chars().take_while(|c| !c.is_alphanumeric() && !c.is_whitespace()).take(8).collect();
+        text.push_str(&signs);
         if body.get(..range.start).is_some_and(|before| !before.trim().is_empty()) {
             text.insert(0, '…');
         }
-        if body.get(range.end..).is_some_and(|after| !after.trim().is_empty()) {
+        if !behind[signs.len()..].trim().is_empty() {
             text.push('…');
         }
         let first = fragment.len() - fragment.trim_start().len();

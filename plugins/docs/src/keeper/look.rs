@@ -19,17 +19,32 @@ const IGNORE_FILES: [&str; 3] = [".gitignore", ".ignore", ".rgignore"];
 const MOST_DIRS: usize = 200;
 
 /// What is to be looked at in one folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Scope {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Scope {
     /// All of it.
-    All,
-    /// Folders within it: each by itself, and those again with all below.
-    Some { dirs: BTreeSet<String>, trees: BTreeSet<String> },
+    pub(super) all: bool,
+    /// Folders within it, each by itself.
+    pub(super) dirs: BTreeSet<String>,
+    /// Folders within it, with all below, that may not be those that were watched under their names.
+    pub(super) trees: BTreeSet<String>,
 }
 
 impl Scope {
-    fn none() -> Self {
-        Self::Some { dirs: BTreeSet::new(), trees: BTreeSet::new() }
+    /// All of it, once more.
+    pub(super) fn again() -> Self {
+        Self { all: true, ..Self::default() }
+    }
+
+    /// All of it, and nothing of it may be what was watched.
+    pub(super) fn anew() -> Self {
+        Self { all: true, trees: [String::new()].into(), ..Self::default() }
+    }
+
+    /// That as well.
+    pub(super) fn add(&mut self, other: Self) {
+        self.all |= other.all;
+        self.dirs.extend(other.dirs);
+        self.trees.extend(other.trees);
     }
 }
 
@@ -39,45 +54,40 @@ pub(super) fn scopes(changes: &Changes, bases: &[Option<(&Path, &Catalog)>]) -> 
     let there = bases.iter().enumerate().filter_map(|(index, base)| base.map(|(base, catalog)| (index, base, catalog)));
     for (index, base, catalog) in there {
         if changes.more {
-            scopes.insert(index, Scope::All);
+            scopes.insert(index, Scope::anew());
             continue;
         }
         for (path, structural) in &changes.paths {
             let Some(rel) = path.strip_prefix(base).ok().and_then(relative) else { continue };
-            meet(&rel, *structural, path, catalog, scopes.entry(index).or_insert_with(Scope::none));
+            meet(&rel, *structural, path, catalog, scopes.entry(index).or_default());
         }
     }
     for scope in scopes.values_mut() {
-        if let Scope::Some { dirs, trees } = scope
-            && dirs.len() + trees.len() > MOST_DIRS
-        {
-            *scope = Scope::All;
-        }
+        scope.all |= scope.dirs.len() + scope.trees.len() > MOST_DIRS;
     }
-    scopes.retain(|_, scope| *scope != Scope::none());
+    scopes.retain(|_, scope| *scope != Scope::default());
     scopes
 }
 
 /// A path within a folder has changed.
 fn meet(rel: &str, structural: bool, path: &Path, catalog: &Catalog, scope: &mut Scope) {
-    let Scope::Some { dirs, trees } = scope else { return };
     let (parent, name) = rel.rsplit_once('/').unwrap_or(("", rel));
     let hidden = rel.split('/').any(|part| part.starts_with('.'));
     // Behind a link, anything may have changed: also what is hidden itself.
     if IGNORE_FILES.contains(&name) || catalog.has_links() {
-        *scope = Scope::All;
+        scope.add(Scope::anew());
     } else if !hidden && catalog.knows_dir(parent) {
-        dirs.insert(parent.to_owned());
+        scope.dirs.insert(parent.to_owned());
         if structural && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-            trees.insert(rel.to_owned());
+            scope.trees.insert(rel.to_owned());
         }
     }
 }
 
 /// Looks at one folder, as far as its scope goes: what is to be done, and what was left out if all was looked at.
 pub(super) fn look(folder: &Arc<Folder>, root: &Root, catalog: &mut Catalog, scope: &Scope) -> (Plan, Option<Skipped>) {
-    if let Scope::Some { dirs, trees } = scope
-        && let Ok(plan) = look_at_some(folder, root, catalog, dirs, trees)
+    if !scope.all
+        && let Ok(plan) = look_at_some(folder, root, catalog, scope)
     {
         return (plan, None);
     }
@@ -87,24 +97,18 @@ pub(super) fn look(folder: &Arc<Folder>, root: &Root, catalog: &mut Catalog, sco
     (catalog.compare("", Depth::All, walked).unwrap_or_default(), Some(skipped))
 }
 
-fn look_at_some(
-    folder: &Arc<Folder>,
-    root: &Root,
-    catalog: &mut Catalog,
-    dirs: &BTreeSet<String>,
-    trees: &BTreeSet<String>,
-) -> Result<Plan, TooLittle> {
+fn look_at_some(folder: &Arc<Folder>, root: &Root, catalog: &mut Catalog, scope: &Scope) -> Result<Plan, TooLittle> {
     let mut plan = Plan::default();
     let mut add = |more: Plan| {
         plan.read.extend(more.read);
         plan.gone.extend(more.gone);
     };
     let mut deep = BTreeSet::new();
-    for dir in dirs {
+    for dir in &scope.dirs {
         let walked = walk(folder, root, dir, Depth::One);
         let below: Vec<String> = walked.dirs.iter().filter(|below| *below != dir).cloned().collect();
         deep.extend(catalog.new_dirs(&below).into_iter().map(str::to_owned));
-        deep.extend(below.into_iter().filter(|below| trees.contains(below)));
+        deep.extend(below.into_iter().filter(|below| scope.trees.contains(below)));
         add(catalog.compare(dir, Depth::One, walked)?);
     }
     for tree in deep {
@@ -138,7 +142,7 @@ mod tests {
         let (one, other) = (catalog(&["", "a"]), catalog(&[""]));
         let bases = [Some((Path::new("/one"), &one)), None, Some((Path::new("/other"), &other))];
         let scopes = scopes(&changes(&[("/one/a/x.md", false), ("/one/b/unknown.md", false), ("/else", true)]), &bases);
-        let expected = Scope::Some { dirs: ["a".to_owned()].into(), trees: BTreeSet::new() };
+        let expected = Scope { dirs: ["a".to_owned()].into(), ..Scope::default() };
         assert_eq!(scopes, BTreeMap::from([(0, expected)]));
     }
 
@@ -146,9 +150,9 @@ mod tests {
     fn an_ignore_file_is_a_look_at_everything_and_hidden_files_are_none() {
         let known = catalog(&["", "a"]);
         let bases = [Some((Path::new("/one"), &known))];
-        assert_eq!(scopes(&changes(&[("/one/a/.gitignore", true)]), &bases), BTreeMap::from([(0, Scope::All)]));
+        assert_eq!(scopes(&changes(&[("/one/a/.gitignore", true)]), &bases), BTreeMap::from([(0, Scope::anew())]));
         assert_eq!(scopes(&changes(&[("/one/a/.x.md.swp", true), ("/one/.git/index", true)]), &bases), BTreeMap::new());
         let more = Changes { more: true, ..Changes::default() };
-        assert_eq!(scopes(&more, &bases), BTreeMap::from([(0, Scope::All)]));
+        assert_eq!(scopes(&more, &bases), BTreeMap::from([(0, Scope::anew())]));
     }
 }

@@ -13,9 +13,6 @@ mod round;
 mod state;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,

@@ -172,15 +172,15 @@ impl<'a> Desk<'a> {
         let mut asked = self.asked(&changes);
         let now = Instant::now();
         let all = now >= self.next;
-        asked.extend(self.come_or_gone());
-        if now >= self.not_before {
-            asked.extend(std::mem::take(&mut self.waiting));
-        } else {
+        for index in self.come_or_gone() {
+            asked.entry(index).or_default().add(Scope::anew());
+        }
+        for (index, scope) in std::mem::take(&mut self.waiting) {
+            asked.entry(index).or_default().add(scope);
+        }
+        if now < self.not_before {
             // A look at everything is much work: not again and again.
-            let (everything, some): (BTreeMap<_, _>, BTreeMap<_, _>) =
-                asked.into_iter().partition(|(_, scope)| *scope == Scope::All);
-            self.waiting.extend(everything);
-            asked = some;
+            (self.waiting, asked) = asked.into_iter().partition(|(_, scope)| scope.all);
         }
         if all || !asked.is_empty() { self.work(asked, all) } else { Ok(()) }
     }
@@ -209,13 +209,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Folders that have come, gone, or are others under their names.
-    fn come_or_gone(&self) -> Vec<(usize, Scope)> {
+    fn come_or_gone(&self) -> Vec<usize> {
         let folders = self.own.state.folders().iter().zip(&self.bases).enumerate();
         let changed = folders.filter(|(_, (folder, before))| {
             let now = Root::open(folder).ok().map(|root| base(&root));
             now != **before
         });
-        changed.map(|(index, _)| (index, Scope::All)).collect()
+        changed.map(|(index, _)| index).collect()
     }
 
     /// One round: over what is asked for, or over everything.
@@ -225,7 +225,11 @@ impl<'a> Desk<'a> {
         let folders = own.state.folders();
         let mut roots: Vec<(usize, Scope, Root)> = Vec::new();
         for (index, folder) in folders.iter().enumerate() {
-            let Some(scope) = (if all { Some(Scope::All) } else { asked.get(&index).cloned() }) else { continue };
+            let mut scope = asked.get(&index).cloned().unwrap_or_default();
+            scope.all |= all;
+            if scope == Scope::default() {
+                continue;
+            }
             match Root::open(folder) {
                 Ok(root) => {
                     let now = base(&root);
@@ -251,6 +255,8 @@ impl<'a> Desk<'a> {
         let mut skipped = Skipped::default();
         let mut plans = Vec::new();
         for (index, scope, root) in &roots {
+            // Another folder may be there under its name.
+            scope.trees.iter().for_each(|tree| self.watch.forget(&root.base().join(tree)));
             let (plan, left_out) = look(&folders[*index], root, &mut self.catalogs[*index], scope);
             skipped = skipped.and(left_out.unwrap_or_default());
             plans.push(plan);
@@ -258,7 +264,9 @@ impl<'a> Desk<'a> {
         let looked = begun.elapsed();
         if self.aim() {
             // What changed in a folder before it was watched, nobody has told of.
-            self.waiting.extend(roots.iter().map(|(index, ..)| (*index, Scope::All)));
+            for (index, ..) in &roots {
+                self.waiting.entry(*index).or_default().add(Scope::again());
+            }
         }
         let indexed = self.catalogs.iter().map(Catalog::indexed).sum();
         let mut catalogs: Vec<Option<&mut Catalog>> = self.catalogs.iter_mut().map(Some).collect();

@@ -30,7 +30,7 @@ pub(crate) struct Shared {
 const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 
 /// How long a call waits before it says how far the keeper is.
-const MOMENT: Duration = Duration::from_millis(500);
+const MOMENT: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 500 });
 
 impl Shared {
     /// What to search, once the folders have been looked through or the settings' wait is over; and how far the keeper
