@@ -101,6 +101,22 @@ impl Launch {
         Self::new(&std::fs::read_to_string(workspace().join("config.toml")).expect("config.toml"))
     }
 
+    /// With the project's own documents beside it, which the configuration that the project ships is about.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot be copied.
+    #[must_use]
+    pub fn with_documents(self) -> Self {
+        let docs = std::fs::read_dir(workspace().join("docs")).expect("docs/");
+        let pages = docs.map(|page| page.expect("a page").file_name()).map(|name| Path::new("docs").join(name));
+        std::fs::create_dir(self.folder.path().join("docs")).expect("a folder in the server's folder");
+        for file in pages.chain(["README.md", "ARCHITECTURE.md"].map(PathBuf::from)) {
+            std::fs::copy(workspace().join(&file), self.folder.path().join(&file)).expect("a document");
+        }
+        self
+    }
+
     /// With this variable in the environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {

@@ -63,7 +63,7 @@ fn banner(server: &Server) -> String {
     let common = config.root_endpoint().map(|(name, _)| sign_in(server, name));
     let url = config.public_url();
     let mut text = format!("toolgate {} listens on {}\n", env!("CARGO_PKG_VERSION"), config.server.listen);
-    let mut first = None;
+    let mut easiest = None;
     for (name, endpoint) in &config.endpoints {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  endpoint  {url}{}", endpoint.path);
@@ -77,8 +77,9 @@ fn banner(server: &Server) -> String {
             let scopes = tool.requirement.scopes();
             let scopes = if scopes.is_empty() { "any valid token".to_owned() } else { scopes.join(" ") };
             let _ = writeln!(text, "    tool    {:width$}  {scopes}", tool.name);
-            if first.is_none() || *tool.tool == *"echo" {
-                first = Some((config.provider_kind(endpoint), tool, rules));
+            let easier = easiest.as_ref().is_none_or(|(before, ..): &(u8, _, _, _)| ease(&tool.tool) < *before);
+            if easier {
+                easiest = Some((ease(&tool.tool), config.provider_kind(endpoint), tool, rules));
             }
         }
     }
@@ -88,18 +89,27 @@ fn banner(server: &Server) -> String {
     }
     let _ = writeln!(text, "  sign-in   {}", common.unwrap_or_default());
     let _ = writeln!(text, "  docs      {url}/docs");
-    if let Some((provider, tool, rules)) = first {
-        let call = if *tool.tool == *"echo" {
-            format!("toolgate call {} '{{\"text\":\"hello\"}}'", tool.name)
-        } else {
-            format!("toolgate call {} '{{…}}'", tool.name)
+    if let Some((_, provider, tool, rules)) = easiest {
+        let arguments = match &*tool.tool {
+            "docs_search" => r#"{"query":"write a plugin"}"#,
+            "echo" => r#"{"text":"hello"}"#,
+            _ => "{…}",
         };
-        let _ = writeln!(text, "  try       {call}");
+        let _ = writeln!(text, "  try       toolgate call {} '{arguments}'", tool.name);
         if provider == ProviderKind::Dev {
             let _ = write!(text, "            toolgate token --scope \"{}\"", rules.initial_scopes.join(" "));
         }
     }
     text.trim_end().to_owned()
+}
+
+/// How easily a tool is tried, least is best: those that answer on any machine first, of them what answers with something.
+fn ease(tool: &str) -> u8 {
+    match tool {
+        "docs_search" => 0,
+        "echo" => 1,
+        _ => 2,
+    }
 }
 
 /// Who vouches for the callers of an endpoint.

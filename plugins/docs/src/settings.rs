@@ -208,6 +208,10 @@ fn conforms(value: &Value) -> Result<(), ProviderError> {
             path = if path.is_empty() { unknown.to_owned() } else { format!("{path}.{unknown}") };
             format!("unknown setting \"{unknown}\"; remove it or correct its name")
         }
+        jsonschema::error::ValidationErrorKind::Enum { options } => {
+            let known = options.as_array().into_iter().flatten().map(Value::to_string).collect::<Vec<_>>();
+            format!("{} is not known here; write one of {}", error.instance(), known.join(", "))
+        }
         _ => error.to_string(),
     };
     Err(ProviderError::settings(path, message))

@@ -1,8 +1,10 @@
 //! The README's quickstart, step by step, without the internet.
 
+use std::{collections::BTreeMap, fs};
+
 use reqwest::Method;
-use serde_json::json;
-use toolgate_tests::server::{Launch, Server};
+use serde_json::{Value, json};
+use toolgate_tests::server::{Launch, Server, binary, workspace};
 
 use crate::house::{Answer, MODERN, PATH, eventually, http, modern_message};
 
@@ -11,7 +13,36 @@ const OFFLINE: (&str, &str) = ("TOOLGATE_PLUGINS__WEB_SEARCH__SETTINGS__API_BASE
 
 /// The first step, but for the port, which is a free one.
 async fn serve() -> Server {
-    Launch::shipped().env("TOOLGATE_SERVER__LISTEN", "127.0.0.1:0").start().await
+    Launch::shipped().with_documents().env("TOOLGATE_SERVER__LISTEN", "127.0.0.1:0").start().await
+}
+
+/// The README's commands, by the first words of the step that they are in.
+fn commands() -> BTreeMap<String, Vec<String>> {
+    let readme = fs::read_to_string(workspace().join("README.md")).expect("README.md");
+    let quickstart = readme.split("## Quickstart").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let mut commands: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for step in quickstart.expect("the quickstart").split("\n**").skip(1) {
+        let title = step.split("**").next().expect("a title").to_owned();
+        let blocks = step.split("```sh\n").skip(1).map(|block| block.split("```").next().expect("an end").to_owned());
+        commands.insert(title, blocks.collect());
+    }
+    commands
+}
+
+/// Type a block of the README into a shell beside the server; its status and its output.
+async fn type_in(server: &Server, block: &str) -> (Option<i32>, String, String) {
+    let port = server.address().port().to_string();
+    // Built already; and the port is a free one.
+    let script = format!("cargo() {{ shift 3; toolgate \"$@\"; }}\n{}", block.replace("10000", &port));
+    let own = binary().parent().expect("the binary's folder").to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path))).expect("a path");
+    let mut shell = tokio::process::Command::new("sh");
+    shell.args(["-e", "-c", &script]).current_dir(server.folder()).env_clear();
+    shell.env("PATH", path).env("PORT", &port).env(OFFLINE.0, OFFLINE.1);
+    let ended = shell.output().await.expect("a shell");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
 }
 
 /// The token that `toolgate token` prints, the server being where it is.
@@ -28,17 +59,18 @@ async fn token(server: &Server, scope: &str) -> String {
 async fn the_start_says_what_runs_and_what_to_try() {
     let server = serve().await;
     let url = server.public_url();
-    let last = "toolgate token --scope \"web-search:read\"\n";
+    let last = "toolgate token --scope \"web-search:read docs:read\"\n";
     let banner =
         eventually("the whole banner", async || Some(server.stdout()).filter(|told| told.ends_with(last))).await;
     for line in [
         format!("toolgate {} listens on {}", env!("CARGO_PKG_VERSION"), server.address()),
         format!("  endpoint  {url}{PATH}"),
         "    tool    tavily_search   web-search:read".to_owned(),
+        "    tool    docs_search     docs:read".to_owned(),
         "    tool    echo            web-search:read".to_owned(),
         format!("  docs      {url}/docs"),
-        "  try       toolgate call echo '{\"text\":\"hello\"}'".to_owned(),
-        "            toolgate token --scope \"web-search:read\"".to_owned(),
+        "  try       toolgate call docs_search '{\"query\":\"write a plugin\"}'".to_owned(),
+        "            toolgate token --scope \"web-search:read docs:read\"".to_owned(),
     ] {
         assert!(banner.lines().any(|told| told == line), "{line:?} in\n{banner}");
     }
@@ -50,6 +82,47 @@ async fn the_start_says_what_runs_and_what_to_try() {
 async fn a_tool_is_called_from_the_shell_without_a_server() {
     let hello = Launch::shipped().command(&["call", "echo", r#"{"text":"hello"}"#]).run().await;
     assert_eq!((hello.code(), hello.stdout.as_str()), (Some(0), "hello\n"), "{hello:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_call_of_a_newcomer_gives_a_real_answer() {
+    // No server, no network, nothing read before.
+    let search = r#"{"query":"write a plugin"}"#;
+    let found = Launch::shipped().with_documents().command(&["call", "docs_search", search]).run().await;
+    assert_eq!(found.code(), Some(0), "{found:?}");
+    let found: Value = serde_json::from_str(&found.stdout).expect("JSON");
+    let first = &found["results"][0];
+    assert_eq!((&first["folder"], &first["path"]), (&json!("docs"), &json!("write-a-plugin.md")), "{found}");
+    assert!(first["snippet"].as_str().is_some_and(|snippet| snippet.contains("«")), "{found}");
+    assert!(found.get("indexing").is_none() && found.get("note").is_none(), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_readme_do_what_it_says() {
+    let server = serve().await;
+    let commands = commands();
+    let steps: Vec<&str> = commands.keys().map(String::as_str).collect();
+    let [_serve, call, client, web, _sign_in] = steps.as_slice() else { panic!("other steps: {steps:?}") };
+    let [search, fetch] = commands[*call].as_slice() else { panic!("other commands: {commands:?}") };
+
+    let (code, found, told) = type_in(&server, search).await;
+    assert_eq!(code, Some(0), "{found}{told}");
+    let found: Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!(found["results"][0]["path"], "write-a-plugin.md", "{found}");
+    let (code, fetched, told) = type_in(&server, fetch).await;
+    assert_eq!(code, Some(0), "{fetched}{told}");
+    let fetched: Value = serde_json::from_str(&fetched).expect("JSON");
+    assert!(fetched["text"].as_str().is_some_and(|text| text.starts_with("# Write a plugin")), "{fetched}");
+    assert!(fetched["next"].is_string(), "{fetched}");
+
+    let (code, answer, told) = type_in(&server, &commands[*client].concat()).await;
+    assert_eq!(code, Some(0), "{answer}{told}");
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(answer["structuredContent"], found, "the same, through the gate");
+
+    // Where there is no network.
+    let (code, _, told) = type_in(&server, &commands[*web].concat()).await;
+    assert!(code == Some(1) && told.contains("tavily cannot be reached over the network"), "{code:?}: {told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

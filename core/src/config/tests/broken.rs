@@ -114,7 +114,7 @@ const ROWS: &[Row] = &[
     ]),
     row("missing keys", &[("path = \"/notes/mcp\"\n", ""), ("builtin = \"echo\"\n", "")], &[], &[
         r#"error: config.toml:6:1: endpoints.notes.path: this key is missing; add a line such as path = "/web-search/mcp""#,
-        r#"error: config.toml:8:1: plugins.echo: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
+        r#"error: config.toml:8:1: plugins.echo: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, docs, echo), or library = "target/release/libhello.so""#,
     ]),
     row("misspelled key in a section that is not used", &[("[server]", "[auth.scalekit]\nenviroment_url = \"${UNSET}\"\n[server]")], &[], &[
         r#"error: config.toml:2:1: auth.scalekit.enviroment_url: unknown key "enviroment_url"; did you mean "environment_url"?"#,
@@ -123,7 +123,7 @@ const ROWS: &[Row] = &[
         r#"error: config.toml:12:10: plugins.echo.tools.echo.enabeld: unknown key "enabeld"; did you mean "enabled"?"#,
     ]),
     row("key of a later kind of plugin", &[("builtin = \"echo\"", "wasm = \"echo.wasm\"")], &[], &[
-        r#"error: config.toml:9:1: plugins.echo: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
+        r#"error: config.toml:9:1: plugins.echo: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, docs, echo), or library = "target/release/libhello.so""#,
         r#"error: config.toml:10:1: plugins.echo.wasm: unknown key "wasm"; known here: builtin, library, isolation, required, enabled, settings, tools, limits; the plugin's own settings go below [plugins.echo.settings]"#,
     ]),
     // Types.
@@ -152,7 +152,7 @@ const ROWS: &[Row] = &[
         r#"error: config.toml:7:11: endpoints.notes.default: expected true or false, found the text "yes"; write it without quotes"#,
     ]),
     row("number for text", &[("builtin = \"echo\"", "builtin = 7")], &[], &[
-        r#"error: config.toml:10:11: plugins.echo.builtin: expected text, found the number 7; write one of: "tavily", "echo""#,
+        r#"error: config.toml:10:11: plugins.echo.builtin: expected text, found the number 7; write one of: "tavily", "docs", "echo""#,
     ]),
     row("number for a duration", &[("[server]", "[server]\ndrain = 10")], &[], &[
         r#"error: config.toml:2:9: server.drain: expected text, found the number 10; write it with its unit: "10s""#,
@@ -179,7 +179,7 @@ const ROWS: &[Row] = &[
         r#"error: config.toml:2:12: auth.provider: "keycloak" is not known here; write one of: dev, scalekit, oauth, none"#,
     ]),
     row("plugin that is not compiled in", &[("builtin = \"echo\"", "builtin = \"tavilly\"")], &[], &[
-        r#"error: config.toml:10:11: plugins.echo.builtin: "tavilly" is not known here; did you mean "tavily"? (one of: tavily, echo)"#,
+        r#"error: config.toml:10:11: plugins.echo.builtin: "tavilly" is not known here; did you mean "tavily"? (one of: tavily, docs, echo)"#,
     ]),
     row("misspelled algorithm", &[("[server]", "[auth]\nprovider = \"oauth\"\n[auth.oauth]\nissuer = \"https://a.example\"\nalgorithms = [\"RS265\", \"HS256\"]\n[server]")], &[], &[
         r#"error: config.toml:5:15: auth.oauth.algorithms[0]: "RS265" is not known here; did you mean "RS256"? (one of: RS256, PS256, ES256, EdDSA)"#,
@@ -225,7 +225,7 @@ const ROWS: &[Row] = &[
     row("several at once", &[("[server]", "[server]\ndrain = \"x\"\nlisen = 1"), ("builtin = \"echo\"", "builtin = \"ecco\"")], &[("PORT", "http")], &[
         r#"error: config.toml:2:9: server.drain: "x" is not a duration; write it as "30s", "5m" or "1h""#,
         r#"error: config.toml:3:1: server.lisen: unknown key "lisen"; did you mean "listen"?"#,
-        r#"error: config.toml:12:11: plugins.echo.builtin: "ecco" is not known here; did you mean "echo"? (one of: tavily, echo)"#,
+        r#"error: config.toml:12:11: plugins.echo.builtin: "ecco" is not known here; did you mean "echo"? (one of: tavily, docs, echo)"#,
         r#"error: PORT: server.listen: "http" is not a port; write a number from 0 to 65535"#,
     ]),
     // References.

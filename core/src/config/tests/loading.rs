@@ -100,7 +100,7 @@ fn a_plugin_can_come_from_variables_alone() {
     assert!(config.plugins.contains_key("second-echo"));
     assert_eq!(
         config.plugins.keys().collect::<Vec<_>>(),
-        ["web-search", "echo", "second-echo"],
+        ["web-search", "docs", "echo", "second-echo"],
         "the file's order is kept"
     );
 }

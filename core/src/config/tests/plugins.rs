@@ -18,22 +18,22 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     ("a compiled-in one with bounds", "builtin = \"echo\"\nlimits = { concurrency = 1, queue = 0 }", &[]),
     // Kinds.
     ("neither kind", "required = true", &[
-        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
+        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, docs, echo), or library = "target/release/libhello.so""#,
     ]),
     ("both kinds", "builtin = \"echo\"\nlibrary = \"libp.so\"", &[
         r#"error: config.toml:6:11: plugins.p.library: the keys builtin and library exclude each other; keep the one that is meant"#,
     ]),
     ("a disabled one of no kind", "enabled = false", &[
-        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
+        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, docs, echo), or library = "target/release/libhello.so""#,
     ]),
     ("an empty library", "library = \"\"", &[
-        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
+        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, docs, echo), or library = "target/release/libhello.so""#,
     ]),
     ("a list of libraries", "library = [\"libp.so\"]", &[
         r#"error: config.toml:5:11: plugins.p.library: expected text, found a list; write "target/release/libhello.so""#,
     ]),
     ("an unknown compiled-in one", "builtin = \"ecko\"", &[
-        r#"error: config.toml:5:11: plugins.p.builtin: "ecko" is not known here; did you mean "echo"? (one of: tavily, echo)"#,
+        r#"error: config.toml:5:11: plugins.p.builtin: "ecko" is not known here; did you mean "echo"? (one of: tavily, docs, echo)"#,
     ]),
     ("an unknown isolation", "library = \"libp.so\"\nisolation = \"proces\"", &[
         r#"error: config.toml:6:13: plugins.p.isolation: "proces" is not known here; did you mean "process"? (one of: process, none)"#,
@@ -42,7 +42,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         r#"error: config.toml:6:13: plugins.p.isolation: expected text, found false; write one of: "process", "none""#,
     ]),
     ("a misspelled key", "libary = \"libp.so\"", &[
-        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, echo), or library = "target/release/libhello.so""#,
+        r#"error: config.toml:4:1: plugins.p: one of the keys builtin and library is missing; add a line such as builtin = "tavily" (one of: tavily, docs, echo), or library = "target/release/libhello.so""#,
         r#"error: config.toml:5:1: plugins.p.libary: unknown key "libary"; did you mean "library"?"#,
     ]),
     // Bounds.

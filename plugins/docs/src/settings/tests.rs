@@ -45,7 +45,11 @@ fn what_does_not_fit_is_named_with_its_path() {
             "folders.0.exclude",
             "is no path within the folder",
         ),
-        (json!({ "folders": [{ "path": "a", "types": ["pdf"] }] }), "folders.0.types.0", "\"pdf\" is not one of"),
+        (
+            json!({ "folders": [{ "path": "a", "types": ["pdf"] }] }),
+            "folders.0.types.0",
+            "\"pdf\" is not known here; write one of \"markdown\", \"text\", \"html\", \"rst\", \"source\"",
+        ),
         (json!({ "folders": [{ "path": "a", "url": "https://x" }] }), "folders.0.url", "has no place for the path"),
         (json!({ "folders": [{ "path": "a", "url": "ftp://x/{path}" }] }), "folders.0.url", "is no http or https URL"),
         (
@@ -57,7 +61,11 @@ fn what_does_not_fit_is_named_with_its_path() {
         (json!({ "folders": ["a"], "rescan": 5 }), "rescan", "is not of type \"string\""),
         (json!({ "folders": ["a"], "limits": { "memory": "1 MiB" } }), "limits.memory", "is out of range"),
         (json!({ "folders": ["a"], "limits": { "files": 0 } }), "limits.files", "is less than the minimum"),
-        (json!({ "folders": ["a"], "language": "latin" }), "language", "\"latin\" is not one of"),
+        (
+            json!({ "folders": ["a"], "language": "latin" }),
+            "language",
+            "\"latin\" is not known here; write one of \"none\", ",
+        ),
     ];
     for (settings, path, message) in cases {
         let (at, why) = wrong(settings.clone());

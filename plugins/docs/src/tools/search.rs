@@ -222,7 +222,7 @@ fn passage(state: &State, hit: Hit, snippets: &Snippets) -> Option<Passage> {
         line,
         heading: hit.heading,
         kind: hit.kind,
-        score: (f64::from(hit.score) * 100.0).round() / 100.0,
+        score: (f64::from(hit.score) * 1e4).round() / 1e4,
         snippet: snippet.text,
     })
 }
