@@ -20,8 +20,11 @@ mod tests;
 use std::{fs, io, path::Path};
 
 use tantivy::{
-    DocSet, Index, IndexReader, IndexSettings, ReloadPolicy, Searcher, TERMINATED, TantivyError,
-    directory::RamDirectory, schema::IndexRecordOption, store::Compressor, tokenizer::TextAnalyzer,
+    Directory, DocSet, HasLen, Index, IndexReader, IndexSettings, ReloadPolicy, Searcher, TERMINATED, TantivyError,
+    directory::{RamDirectory, footer::Footer},
+    schema::IndexRecordOption,
+    store::Compressor,
+    tokenizer::TextAnalyzer,
 };
 
 pub(crate) use self::{
@@ -67,6 +70,8 @@ impl From<TantivyError> for IndexError {
 /// An index that is open.
 pub(crate) struct Shelf {
     index: Index,
+    /// Its files, unless it is in memory.
+    files: Option<PlainFiles>,
     fields: Fields,
     reader: IndexReader,
     analyzer: TextAnalyzer,
@@ -82,11 +87,12 @@ impl Shelf {
         if !folder.join("meta.json").exists() {
             return Ok(None);
         }
-        let index = Index::open(PlainFiles::open(folder)?)?;
+        let files = PlainFiles::open(folder)?;
+        let index = Index::open(files.clone())?;
         if index.schema() != schema::schema().0 {
             return Err(IndexError::Damaged("it is of another version".into()));
         }
-        Self::over(index, language).map(Some)
+        Self::over(index, Some(files), language).map(Some)
     }
 
     /// Make an empty index in a folder, in the place of whatever is there.
@@ -99,7 +105,8 @@ impl Shelf {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => fs::create_dir_all(folder).map_err(failed)?,
         }
-        Self::over(Index::create(PlainFiles::open(folder)?, schema::schema().0, settings())?, language)
+        let files = PlainFiles::open(folder)?;
+        Self::over(Index::create(files.clone(), schema::schema().0, settings())?, Some(files), language)
     }
 
     /// An empty index in memory.
@@ -107,15 +114,15 @@ impl Shelf {
     /// # Errors
     /// None that is known.
     pub(crate) fn in_memory(language: Language) -> Result<Self, IndexError> {
-        Self::over(Index::create(RamDirectory::create(), schema::schema().0, settings())?, language)
+        Self::over(Index::create(RamDirectory::create(), schema::schema().0, settings())?, None, language)
     }
 
-    fn over(mut index: Index, language: Language) -> Result<Self, IndexError> {
+    fn over(mut index: Index, files: Option<PlainFiles>, language: Language) -> Result<Self, IndexError> {
         index.set_tokenizers(words::tokenizers(language));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(8);
         let reader = reader.try_into()?;
         let (analyzer, fillers) = (words::analyzer(language), Fillers::of(language));
-        Ok(Self { index, fields: schema::schema().1, reader, analyzer, fillers })
+        Ok(Self { index, files, fields: schema::schema().1, reader, analyzer, fillers })
     }
 
     /// Look again at what was written.
@@ -133,18 +140,31 @@ impl Shelf {
         Ok(payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default())
     }
 
-    /// Read all files, and compare them with their checksums.
+    /// Read all files, and compare them with their checksums: piece by piece, since some are large.
     ///
     /// # Errors
     /// Damage.
     pub(crate) fn validate(&self) -> Result<(), IndexError> {
-        let damaged = self.index.validate_checksum()?;
-        let Some(first) = damaged.iter().next() else { return Ok(()) };
-        Err(IndexError::Damaged(format!(
-            "the checksum of {} of its files is wrong, such as {}",
-            damaged.len(),
-            first.display()
-        )))
+        const PIECE: usize = 1 << 20;
+        // What is in memory is what was put there.
+        let Some(directory) = &self.files else { return Ok(()) };
+        let managed = self.index.directory().list_managed_files();
+        // What is not managed was never written, such as the list of deleted parts where there are none.
+        let files = self.index.load_metas()?.list_segment_files();
+        for path in files.into_iter().filter(|path| managed.contains(path)) {
+            let damaged = |why: &dyn std::fmt::Display| IndexError::Damaged(format!("{}: {why}", path.display()));
+            let file = directory.open_read(&path).map_err(TantivyError::from)?;
+            let (footer, body) = Footer::extract_footer(file).map_err(|error| damaged(&error))?;
+            let mut sum = crc32fast::Hasher::new();
+            for from in (0..body.len()).step_by(PIECE) {
+                let piece = body.slice(from..body.len().min(from + PIECE)).read_bytes();
+                sum.update(&piece.map_err(|error| damaged(&error))?);
+            }
+            if sum.finalize() != footer.crc {
+                return Err(damaged(&"its checksum is wrong"));
+            }
+        }
+        Ok(())
     }
 
     /// All documents: folder key, path, and what the file was when it was read.

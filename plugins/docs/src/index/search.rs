@@ -101,7 +101,7 @@ impl Shelf {
             only(any_of(fields.kind, ask.kinds.iter().map(|kind| kind.name())));
         }
         if let Some(Pattern(pattern)) = &ask.path {
-            only(Box::new(RegexQuery::from_pattern(pattern, fields.document)?));
+            only(Box::new(pattern.clone()));
         }
         if !ask.hidden.is_empty() {
             filters.push((Occur::MustNot, any_of(fields.folder, ask.hidden.iter().map(String::as_str))));
@@ -151,9 +151,9 @@ fn any_of<'a>(field: Field, terms: impl Iterator<Item = &'a str>) -> Box<dyn Que
     }
 }
 
-/// A glob of documents' paths, as an expression over their keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern(String);
+/// A glob of documents' paths, as an automaton over their keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern(RegexQuery);
 
 impl Pattern {
     /// From a glob of `*` (within a part of the path), `**` and `?`. It holds for what is below what it matches, too.
@@ -190,6 +190,8 @@ impl Pattern {
             }
         }
         pattern.push_str("(/.*)?");
-        Ok(Self(pattern))
+        // Its states are bounded as well.
+        let compiled = RegexQuery::from_pattern(&pattern, schema::schema().1.document);
+        compiled.map(Self).map_err(|_| "is too much work; use fewer wildcards")
     }
 }

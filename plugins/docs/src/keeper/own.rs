@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -27,6 +28,8 @@ use crate::{
 const BLIND_RESCAN: Duration = Duration::from_secs(30);
 /// How much longer than a look at everything took is waited before changes ask for the next one.
 const BREATH: u32 = 5;
+/// How long damage is not looked for again.
+const SUSPICION: Duration = Duration::from_secs(60);
 /// How often progress is written to the log.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -39,7 +42,10 @@ pub(super) fn keep(own: &Own, folder: Option<&Path>) -> Result<(), IndexError> {
     own.state.set_shelf(&shelf, true);
     let mut rebuilt: Option<Instant> = None;
     loop {
-        match work(own, Arc::clone(&shelf), folder) {
+        // What tantivy makes of files that are not what they should be.
+        let worked = catch_unwind(AssertUnwindSafe(|| work(own, Arc::clone(&shelf), folder)));
+        let worked = worked.unwrap_or_else(|_| Err(IndexError::Damaged("reading it failed inside".into())));
+        match worked {
             // If a new one is damaged as well, it is not the index that is broken.
             Err(IndexError::Damaged(why)) if rebuilt.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) => {
                 rebuilt = Some(Instant::now());
@@ -110,6 +116,8 @@ struct Desk<'a> {
     /// Keys of folders in the index that the settings do not name.
     foreign: Vec<String>,
     watch: Watch,
+    /// When damage was looked for.
+    suspected: Option<Instant>,
     said: Said,
     /// When everything is looked through again, and not before when changes ask for it.
     next: Instant,
@@ -148,6 +156,7 @@ impl<'a> Desk<'a> {
             catalogs,
             foreign: foreign.into_iter().collect(),
             watch: Watch::new(&own.inbox),
+            suspected: None,
             said,
             shelf,
             next: now,
@@ -167,7 +176,7 @@ impl<'a> Desk<'a> {
             return Ok(());
         }
         if let Some(why) = self.own.inbox.suspicion() {
-            return Err(IndexError::Damaged(why));
+            self.look_for_damage(&why)?;
         }
         let mut asked = self.asked(&changes);
         let now = Instant::now();
@@ -183,6 +192,18 @@ impl<'a> Desk<'a> {
             (self.waiting, asked) = asked.into_iter().partition(|(_, scope)| scope.all);
         }
         if all || !asked.is_empty() { self.work(asked, all) } else { Ok(()) }
+    }
+
+    /// A search has failed in a way that damage explains. Whether that is so is looked at: a query that fails inside must
+    /// not make everything be read anew, nor be more than one look a minute.
+    fn look_for_damage(&mut self, why: &str) -> Result<(), IndexError> {
+        if self.suspected.is_some_and(|at| at.elapsed() < SUSPICION) {
+            return Ok(());
+        }
+        self.suspected = Some(Instant::now());
+        self.shelf.validate()?;
+        self.own.log(LogLevel::Error, format!("a search has failed, and the index is not damaged: {why}"));
+        Ok(())
     }
 
     fn asked(&self, changes: &Changes) -> BTreeMap<usize, Scope> {

@@ -85,18 +85,19 @@ impl Shared {
     ) -> Result<T, ToolError> {
         let why = match tokio::task::spawn_blocking(work).await {
             Ok(Ok(read)) => return Ok(read),
-            Ok(Err(IndexError::Failed(why))) => {
-                return Err(failure(
-                    Code::IndexFailed,
-                    format!("the index cannot be read: {why}; try again in a moment"),
-                ));
+            Ok(Err(IndexError::Failed(why))) => why,
+            Ok(Err(IndexError::Damaged(why))) => {
+                self.keeper.suspect(why.clone());
+                why
             }
-            Ok(Err(IndexError::Damaged(why))) => why,
-            // Whatever tantivy makes of damaged files.
-            Err(_panic) => "reading it failed inside".to_owned(),
+            // Whatever tantivy makes of damaged files, or of a query that it cannot bear.
+            Err(_panic) => {
+                let why = "it failed inside".to_owned();
+                self.keeper.suspect(why.clone());
+                why
+            }
         };
-        self.keeper.suspect(why);
-        Err(failure(Code::IndexFailed, "the index is damaged and is being made anew; try again in a moment"))
+        Err(failure(Code::IndexFailed, format!("the index cannot be read: {why}; try again in a moment")))
     }
 }
 
