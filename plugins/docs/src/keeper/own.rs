@@ -348,7 +348,9 @@ impl<'a> Desk<'a> {
         let first = !own.state.has_looked();
         own.state.set_progress(Progress { looked: true, indexing: None });
         if first || done.read + done.removed > 0 {
-            own.log(LogLevel::Info, self.report(first, begun.elapsed(), done, skipped));
+            // An edit is no news.
+            let level = if first || begun.elapsed() > TELL { LogLevel::Info } else { LogLevel::Debug };
+            own.log(level, self.report(first, begun.elapsed(), done, skipped));
         }
     }
 
