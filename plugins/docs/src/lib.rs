@@ -37,7 +37,7 @@ use crate::{
 ///
 /// [`ProviderError::Settings`] names the setting that is wrong.
 pub fn provider(settings: serde_json::Value, host: HostHandle) -> Result<impl ToolProvider, ProviderError> {
-    let (settings, folders) = Settings::read(settings, host.base_dir())?;
+    let (settings, folders) = Settings::read(settings, host.base_dir(), host.state_dir())?;
     let state = Arc::new(State::new(folders, settings.limits.files));
     let keeper = Keeper::start(&state, settings.clone(), host)
         .map_err(|error| ProviderError::Unavailable(format!("no thread can be started: {error}")))?;

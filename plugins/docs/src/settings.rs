@@ -126,8 +126,9 @@ impl Default for Limits {
 // === impl Settings ===
 
 impl Settings {
-    /// Read and check a `settings` table; null is an empty one. Relative paths start at `base`.
-    pub(crate) fn read(value: Value, base: &Path) -> Result<(Self, Vec<Folder>), ProviderError> {
+    /// Read and check a `settings` table; null is an empty one. Relative paths start at `base`; what is in `own` is the
+    /// plugin's, and no document.
+    pub(crate) fn read(value: Value, base: &Path, own: &Path) -> Result<(Self, Vec<Folder>), ProviderError> {
         let value = with_tables(if value.is_null() { json!({}) } else { value })?;
         conforms(&value)?;
         let settings: Self = serde_json::from_value(value).map_err(|e| ProviderError::settings("", e.to_string()))?;
@@ -137,14 +138,14 @@ impl Settings {
         limits.file.within("limits.file", Size(1 << 10), Size(64 << 20))?;
         limits.memory.within("limits.memory", Size(16 << 20), Size(1 << 30))?;
         limits.snippet.within("limits.snippet", Size(80), Size(4 << 10))?;
-        limits.text.within("limits.text", Size(1 << 10), Size(1 << 20))?;
+        limits.text.within("limits.text", Size(4 << 10), Size(1 << 20))?;
         if settings.folders.is_empty() {
             let message = "there is nothing to search; write folders = [\"README.md\", \"docs\"] or what you have";
             return Err(ProviderError::settings("folders", message));
         }
         let mut folders: Vec<Folder> = Vec::with_capacity(settings.folders.len());
         for (index, given) in settings.folders.iter().enumerate() {
-            let folder = Folder::new(given, base)
+            let folder = Folder::new(given, base, own)
                 .map_err(|wrong| ProviderError::settings(format!("folders.{index}{}", wrong.key), wrong.message))?;
             if folders.iter().any(|other| other.name() == folder.name()) {
                 let message = format!("\"{}\" names two folders; give each a name of its own", folder.name());

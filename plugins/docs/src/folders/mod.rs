@@ -34,6 +34,8 @@ pub(crate) struct Folder {
     name: String,
     key: String,
     path: PathBuf,
+    /// The plugin's own place, which holds no documents.
+    own: PathBuf,
     include: Globs,
     exclude: Globs,
     kinds: Vec<Kind>,
@@ -52,14 +54,14 @@ impl Folder {
     ///
     /// # Errors
     /// A setting that does not fit.
-    pub(crate) fn new(given: &FolderSettings, base: &Path) -> Result<Self, Wrong> {
+    pub(crate) fn new(given: &FolderSettings, base: &Path, own: &Path) -> Result<Self, Wrong> {
         let wrong = |key, message: String| Err(Wrong { key, message });
         if given.path.trim().is_empty() {
             return wrong(".path", "is no path; write one such as \"docs\"".into());
         }
         let path = plain(&base.join(&given.path));
-        let own = path.file_name().and_then(|name| name.to_str());
-        let name = match (&given.name, own) {
+        let last = path.file_name().and_then(|name| name.to_str());
+        let name = match (&given.name, last) {
             (Some(name), _) if is_name(name) => name.clone(),
             (Some(name), _) => {
                 let name = crate::text::line(name, 100);
@@ -68,7 +70,7 @@ impl Folder {
                     format!("\"{name}\" cannot name a folder; use 1 to 64 letters, digits, _ - and ."),
                 );
             }
-            (None, Some(own)) if is_name(own) => own.to_owned(),
+            (None, Some(last)) if is_name(last) => last.to_owned(),
             (None, _) => return wrong(".path", "has no plain name at its end; give it one with name = \"…\"".into()),
         };
         let globs = |key, patterns: &[String]| Globs::new(patterns).map_err(|message| Wrong { key, message });
@@ -81,6 +83,7 @@ impl Folder {
             kinds: if given.types.is_empty() { Kind::ALL.to_vec() } else { given.types.clone() },
             name,
             path,
+            own: own.to_owned(),
             url,
         })
     }
@@ -98,6 +101,11 @@ impl Folder {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The plugin's own place, which is not looked into.
+    pub(crate) fn own(&self) -> &Path {
+        &self.own
     }
 
     /// What kind of document a file is, if the settings want it: `rel` is its path within the folder.

@@ -12,7 +12,7 @@ fn settings(path: &str) -> FolderSettings {
 }
 
 fn folder(base: &Path, path: &str) -> Arc<Folder> {
-    Arc::new(Folder::new(&settings(path), base).expect("a folder"))
+    Arc::new(Folder::new(&settings(path), base, Path::new("/state")).expect("a folder"))
 }
 
 /// A folder with these files, in a folder of its own so that there is an outside.
@@ -85,12 +85,12 @@ fn globs_and_types_choose_among_documents() {
             types: types.to_vec(),
             ..settings("in")
         };
-        let folder = Arc::new(Folder::new(&given, around.path()).expect("a folder"));
+        let folder = Arc::new(Folder::new(&given, around.path(), Path::new("/state")).expect("a folder"));
         assert_eq!(found(&folder), expected, "{include:?} {exclude:?} {types:?}");
     }
     // What no glob leads to is not looked into.
     let given = FolderSettings { include: vec!["guide/old/*.md".into()], ..settings("in") };
-    let folder = Arc::new(Folder::new(&given, around.path()).expect("a folder"));
+    let folder = Arc::new(Folder::new(&given, around.path(), Path::new("/state")).expect("a folder"));
     assert_eq!(look(&folder).dirs, ["", "guide", "guide/old"]);
 }
 
@@ -116,7 +116,10 @@ fn ids_and_urls_lead_back() {
     assert_eq!((docs.rel_of("docsa/b.md"), docs.rel_of("other/b.md")), (None, None));
     assert_eq!(docs.url("a b/ü#1.md", 7), "docs://docs/a%20b/%C3%BC%231.md#L7");
     let given = FolderSettings { url: Some("https://x.example/{path}?plain=1#L{line}".into()), ..settings("docs") };
-    assert_eq!(Folder::new(&given, base).expect("a folder").url("a b.md", 7), "https://x.example/a%20b.md?plain=1#L7");
+    assert_eq!(
+        Folder::new(&given, base, Path::new("/state")).expect("a folder").url("a b.md", 7),
+        "https://x.example/a%20b.md?plain=1#L7"
+    );
     assert_ne!(folder(base, "one/docs").key(), folder(base, "two/docs").key());
 }
 
@@ -141,6 +144,15 @@ fn paths_do_not_leave_the_folder() {
     }
     assert!(matches!(root.read("b", 100), Err(Unread::NoFile)));
     assert!(matches!(root.read("a.md", 3), Err(Unread::TooLarge(_))));
+}
+
+#[test]
+fn the_plugins_own_place_holds_no_documents() {
+    let (around, _) = with(&[("a.md", ""), ("state/plugins/docs/b.md", "")]);
+    let own = around.path().join("in/state/plugins/docs");
+    let folder = Arc::new(Folder::new(&settings("in"), around.path(), &own).expect("a folder"));
+    assert_eq!(found(&folder), ["a.md"]);
+    assert_eq!(look(&folder).dirs, ["", "state", "state/plugins"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Hidden files and what ignore files name is left out, as ripgrep does it (crate `ignore`). The walk itself follows no
 //! link; `links` does so afterwards.
 
-use std::{fs::Metadata, io, path::Path, sync::Arc};
+use std::{fs, fs::Metadata, io, path::Path, sync::Arc};
 
 use ignore::{DirEntry, WalkBuilder};
 
@@ -131,7 +131,12 @@ pub(super) fn pass(
     builder.max_depth((depth == Depth::One).then_some(1));
     let (of, begins_at) = (Arc::clone(folder), begin.clone());
     let known = way.shown.to_owned();
+    // Writing the index must be no reason to look again.
+    let own = fs::canonicalize(folder.own()).ok();
     builder.filter_entry(move |entry| {
+        if own.as_deref() == Some(entry.path()) {
+            return false;
+        }
         let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
         let below = entry.path().strip_prefix(&begins_at).ok().and_then(relative);
         !is_dir || entry.depth() == 0 || below.is_some_and(|below| of.may_admit_below(&joined(&known, &below)))

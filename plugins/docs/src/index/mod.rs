@@ -134,6 +134,14 @@ impl Shelf {
         self.reader.searcher()
     }
 
+    /// The list of its files, which changes with every commit and every merge.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn list(&self) -> Result<Vec<u8>, IndexError> {
+        Ok(self.index.directory().atomic_read(Path::new("meta.json")).map_err(TantivyError::from)?)
+    }
+
     /// What the last commit said.
     pub(crate) fn said(&self) -> Result<Said, IndexError> {
         let payload = self.index.load_metas()?.payload;

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn words_phrases_and_exclusions_are_told_apart() {
         let cases: [(&str, [&[&str]; 3]); 9] = [
-            ("how to write a plugin", [&["write", "plugin"], &[], &[]]),
+            ("How, to write a plugin?", [&["write", "plugin"], &[], &[]]),
             ("\"access token\" expires", [&["expir"], &["access token"], &[]]),
             ("search -web -\"dead letter\"", [&["search"], &[], &["web", "dead letter"]]),
             ("docs_search", [&["doc search"], &[], &[]]),

@@ -48,7 +48,7 @@ impl Fillers {
     }
 
     pub(super) fn hold(&mut self, word: &str) -> bool {
-        let word = word.to_lowercase();
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         if self.language == Language::English && ASKING.contains(&word.as_str()) {
             return true;
         }

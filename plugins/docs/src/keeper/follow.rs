@@ -24,7 +24,7 @@ const LATER: Duration = Duration::from_secs(1);
 /// None that the other would not mend.
 pub(super) fn follow(own: &Own, folder: &Path) -> Result<(), IndexError> {
     own.log(LogLevel::Debug, "another process keeps the index; it is read");
-    let mut shelf: Option<Arc<Shelf>> = None;
+    let mut shelf: Option<Followed> = None;
     while !own.inbox.is_stopped() {
         if let Ok(Some(_)) = Lock::take(own.host.state_dir()) {
             // Given back and taken again: what the other has left is looked at like at a start.
@@ -33,10 +33,9 @@ pub(super) fn follow(own: &Own, folder: &Path) -> Result<(), IndexError> {
         for (index, folder) in own.state.folders().iter().enumerate() {
             own.state.set_absent(index, Root::open(folder).err());
         }
-        match look(own, folder, &mut shelf) {
-            Ok(()) => {}
-            // It is being made, or made anew.
-            Err(_) => shelf = None,
+        // A failed search, or a look that fails: it is being made, or made anew.
+        if own.inbox.suspicion().is_some() || look(own, folder, &mut shelf).is_err() {
+            shelf = None;
         }
         let wait = if own.state.has_looked() { LATER } else { SOON };
         drop(own.inbox.wait(Instant::now() + wait));
@@ -44,21 +43,30 @@ pub(super) fn follow(own: &Own, folder: &Path) -> Result<(), IndexError> {
     Ok(())
 }
 
-fn look(own: &Own, folder: &Path, shelf: &mut Option<Arc<Shelf>>) -> Result<(), IndexError> {
-    let current = match shelf {
-        Some(shelf) => {
-            shelf.reload()?;
-            Arc::clone(shelf)
-        }
+/// The index that another process keeps.
+struct Followed {
+    shelf: Arc<Shelf>,
+    /// Its list of files when it was read last: what was read is kept until that changes.
+    list: Vec<u8>,
+}
+
+fn look(own: &Own, folder: &Path, followed: &mut Option<Followed>) -> Result<(), IndexError> {
+    let followed = match followed {
+        Some(followed) => followed,
         None => {
             let Some(opened) = Shelf::open(folder, own.settings.language)? else { return Ok(()) };
-            let opened = Arc::new(opened);
+            let shelf = Arc::new(opened);
             // It may be about more than ours.
-            own.state.set_shelf(&opened, true);
-            Arc::clone(shelf.insert(opened))
+            own.state.set_shelf(&shelf, true);
+            followed.insert(Followed { shelf, list: Vec::new() })
         }
     };
-    let said = current.said()?;
+    let list = followed.shelf.list()?;
+    if list != followed.list {
+        followed.shelf.reload()?;
+        followed.list = list;
+    }
+    let said = followed.shelf.said()?;
     let mut folders = own.state.folders().iter();
     let complete = folders.all(|folder| said.complete.contains(folder.key()) || Root::open(folder).is_err());
     let indexing = (!complete).then_some((said.done, said.total));

@@ -4,6 +4,7 @@
 //! the index (`lock`); the others read it, and one of them takes over when that one ends.
 
 mod catalog;
+mod desk;
 mod follow;
 mod inbox;
 mod lock;
@@ -137,8 +138,8 @@ impl Own {
     fn rest(&self, most: Duration) {
         let until = Instant::now() + most;
         while !self.inbox.is_stopped() && Instant::now() < until {
-            // Changes are no matter now: a look at everything follows.
-            drop(self.inbox.wait(until));
+            // Changes and suspicions are no matter now: a look at everything follows.
+            drop((self.inbox.wait(until), self.inbox.suspicion()));
         }
     }
 }

@@ -145,8 +145,10 @@ impl State {
         self.told().blind = why;
     }
 
-    pub(super) fn set_left_out(&self, documents: u64) {
-        self.told().left_out = documents;
+    /// How many documents are left out; at least so many unless all were looked at.
+    pub(super) fn set_left_out(&self, documents: u64, all: bool) {
+        let mut told = self.told();
+        told.left_out = if all { documents } else { told.left_out.max(documents) };
     }
 
     /// Whether a folder is there; gives back whether that is news.

@@ -8,7 +8,7 @@ use toolgate_plugin::ProviderError;
 use super::Settings;
 
 fn wrong(settings: Value) -> (String, String) {
-    match Settings::read(settings.clone(), Path::new("/base")) {
+    match Settings::read(settings.clone(), Path::new("/base"), Path::new("/state")) {
         Err(ProviderError::Settings { path, message }) => (path, message),
         other => panic!("{settings} is {other:?}"),
     }
@@ -16,9 +16,12 @@ fn wrong(settings: Value) -> (String, String) {
 
 #[test]
 fn the_least_settings_are_folders() {
-    let (settings, folders) =
-        Settings::read(json!({ "folders": ["docs", { "path": "/notes/README.md" }] }), Path::new("/base"))
-            .expect("fine");
+    let (settings, folders) = Settings::read(
+        json!({ "folders": ["docs", { "path": "/notes/README.md" }] }),
+        Path::new("/base"),
+        Path::new("/state"),
+    )
+    .expect("fine");
     let places: Vec<_> = folders.iter().map(|folder| (folder.name(), folder.path().to_str().expect("UTF-8"))).collect();
     assert_eq!(places, [("docs", "/base/docs"), ("README.md", "/notes/README.md")]);
     assert_eq!(settings.limits.files, 200_000);

@@ -77,16 +77,16 @@ async fn a_document_is_fetched_by_the_id_of_a_result() {
 
 #[test]
 async fn a_long_document_is_fetched_in_pieces() {
-    let text: String = (1..200).map(|n| format!("## Section {n}\n\nWords of section {n}.\n\n")).collect();
+    let text: String = (1..800).map(|n| format!("## Section {n}\n\nWords of section {n}.\n\n")).collect();
     let house = House::with(&[("long.md", &text)]);
     let plugin = house.start().await;
     let (mut id, mut whole, mut pieces) = ("docs/long.md".to_owned(), String::new(), 0);
     loop {
-        let arguments = json!({ "id": id, "max_bytes": 1000 });
+        let arguments = json!({ "id": id, "max_bytes": 4000 });
         let piece = plugin.host().call("docs_fetch", arguments).await.structured().clone();
         assert_eq!(piece["metadata"]["whole"], "false");
         let part = piece["text"].as_str().expect("text");
-        assert!(part.len() <= 1000 && part.starts_with("## Section"), "{part}");
+        assert!(part.len() <= 4000 && part.starts_with("## Section"), "{part}");
         whole.push_str(part);
         whole.push('\n');
         pieces += 1;

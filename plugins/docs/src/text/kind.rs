@@ -46,7 +46,7 @@ impl Kind {
         };
         match extension.to_ascii_lowercase().as_str() {
             "md" | "markdown" | "mdown" | "mkd" | "mdx" => Some(Self::Markdown),
-            "txt" | "text" | "log" | "adoc" | "asciidoc" | "org" | "tex" => Some(Self::Text),
+            "txt" | "text" | "adoc" | "asciidoc" | "org" | "tex" => Some(Self::Text),
             "html" | "htm" | "xhtml" => Some(Self::Html),
             "rst" | "rest" => Some(Self::Rst),
             // LICENSE-MIT is one, and so is README.de.

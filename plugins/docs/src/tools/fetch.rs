@@ -43,7 +43,7 @@ struct FetchArgs {
     id: String,
     /// Most text, in bytes (default: as much as the server allows).
     #[serde(default)]
-    #[schemars(range(min = 1000, max = 1_048_576))]
+    #[schemars(range(min = 4000, max = 1_048_576))]
     max_bytes: Option<u32>,
 }
 
