@@ -18,7 +18,11 @@ use super::{
 const MAX_REDIRECT_URIS: usize = 32;
 /// Longest client name, in characters.
 const MAX_NAME: usize = 200;
-/// Members that are checked for nothing but their type, kept and given back.
+/// Most contacts in one registration.
+const MAX_CONTACTS: usize = 16;
+/// Longest other text, in characters.
+const MAX_TEXT: usize = 2048;
+/// Members that are checked for type and length, kept and given back.
 const ECHOED: [&str; 8] = [
     "client_uri",
     "logo_uri",
@@ -126,6 +130,9 @@ impl DevAuth {
             return Err(invalid(format!("'client_name' is longer than {MAX_NAME} characters or not one line of text")));
         }
 
+        if asked.scope.as_deref().is_some_and(|scope| scope.chars().count() > MAX_TEXT) {
+            return Err(invalid(format!("'scope' is longer than {MAX_TEXT} characters")));
+        }
         let scope = asked.scope.map(|asked| {
             let asked: Vec<&str> = scope_tokens(&asked).collect();
             let offer = self.offered();
@@ -134,11 +141,14 @@ impl DevAuth {
         });
         let mut echoed = asked.rest;
         echoed.retain(|name, value| ECHOED.contains(&name.as_str()) && !value.is_null());
+        let text = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() <= MAX_TEXT);
         if let Some((name, _)) = echoed.iter().find(|(name, value)| match name.as_str() {
-            "contacts" => !value.as_array().is_some_and(|entries| entries.iter().all(Value::is_string)),
-            _ => !value.is_string(),
+            "contacts" => {
+                !value.as_array().is_some_and(|entries| entries.len() <= MAX_CONTACTS && entries.iter().all(text))
+            }
+            _ => !text(value),
         }) {
-            return Err(invalid(format!("'{name}' is of the wrong type")));
+            return Err(invalid(format!("'{name}' is of the wrong type or too long")));
         }
 
         Ok(Metadata {

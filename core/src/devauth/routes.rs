@@ -23,7 +23,7 @@ use super::{
 };
 
 /// Largest request body, in bytes.
-const MAX_BODY: usize = 16 * 1024;
+const MAX_BODY: usize = 128 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -249,7 +249,7 @@ async fn read(request: &Request, body: Body) -> Result<Call, Response> {
     };
     let body = body.map_err(|error| {
         let too_large = matches!(error, ReadBodyError::PayloadTooLarge);
-        let description = if too_large { "the body is larger than 16 KiB" } else { "the body could not be read" };
+        let description = if too_large { "the body is larger than 128 KiB" } else { "the body could not be read" };
         let mut response = refused(&Refusal::new(ErrorCode::InvalidRequest, description));
         if too_large {
             response.set_status(StatusCode::PAYLOAD_TOO_LARGE);

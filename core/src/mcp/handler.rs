@@ -154,7 +154,7 @@ impl Handler {
         };
         let result = match end {
             CallEnd::Result(result) => result,
-            CallEnd::InvalidArguments { path, message } => ToolResult::error(misfit(&path, &message)),
+            CallEnd::OutsideSchema { path, message } => ToolResult::error(misfit(&path, &message)),
             CallEnd::UnknownTool => return Err(unknown()),
         };
         let mut wire = convert::result(result);

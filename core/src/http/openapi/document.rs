@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answers, example,
+    answers, example, registration,
     schemas::{Components, Names, pascal, plain, reference},
     upgrade::upgrade,
 };
@@ -103,7 +103,11 @@ pub fn merge(inputs: Document) -> Value {
     let Document { public_url, version, mut base, tools, endpoints, security } = inputs;
     upgrade(&mut base);
 
-    let mut components = Components::new(taken(&mut base, "/components/schemas"));
+    let mut schemas = taken(&mut base, "/components/schemas");
+    if let Some(schema) = schemas.get_mut(registration::NAME) {
+        *schema = registration::client_metadata();
+    }
+    let mut components = Components::new(schemas);
     for (name, schema) in answers::schemas() {
         if !components.contains(name) {
             components.add(name, schema);
@@ -174,6 +178,7 @@ pub fn merge(inputs: Document) -> Value {
             "description": "The plain HTTP face of this server: what it is, what can be called, and one operation a \
                 tool. The same tools are served over MCP; a call passes the same gate and the same policy there.",
             "version": version,
+            "contact": { "name": "Toolgate", "url": env!("CARGO_PKG_REPOSITORY") },
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": public_url }],
