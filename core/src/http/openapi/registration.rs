@@ -14,8 +14,9 @@ pub(super) fn client_metadata() -> Value {
     let text = |description: &str| json!({ "type": ["string", "null"], "description": description, "maxLength": 2048 });
     let address = |what: &str| text(&format!("Address of {what}."));
     let list = |description: &str| json!({ "type": ["array", "null"], "description": description, "items": { "type": "string" } });
-    let holds = |member: &str| json!({ "type": "array", "contains": { "const": member } });
-    let if_any = |member: &str| json!({ "type": ["array", "null"], "contains": { "const": member } });
+    let holds =
+        |member: &str| json!({ "type": "array", "items": { "type": "string" }, "contains": { "const": member } });
+    let if_any = |member: &str| json!({ "type": ["array", "null"], "items": { "type": "string" }, "contains": { "const": member } });
     json!({
         "type": "object",
         "title": NAME,
