@@ -105,7 +105,7 @@ pub fn receiver_page() -> Rendered {
     Rendered {
         html: RECEIVER.to_owned(),
         content_security_policy:
-            "default-src 'none'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "default-src 'none'; script-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
                 .to_owned(),
     }
 }

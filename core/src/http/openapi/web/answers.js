@@ -20,7 +20,6 @@ window.toolgateAnswers = function (signIn) {
     function Refusal({ status, header, security, path, method }) {
       const asked = challenge(header);
       const scheme = security && security.size ? security.first().keySeq().first() : undefined;
-      const definitions = scheme && system.authSelectors.definitionsForRequirements(security);
       const needed = (asked.scope || "").split(" ").filter(Boolean);
       const authorized = scheme && system.authSelectors.authorized().get(scheme);
       const granted = authorized ? String(authorized.getIn(["token", "scope"]) || "").split(" ").filter(Boolean) : [];
@@ -46,10 +45,10 @@ window.toolgateAnswers = function (signIn) {
         "div",
         { className: "refusal", role: "status" },
         element("p", null, ...text),
-        definitions && definitions.size
+        scheme
           ? element(
               "button",
-              { type: "button", className: "btn sign-in", onClick: () => signIn.open(system, scheme, definitions, scopes, focus) },
+              { type: "button", className: "btn sign-in", onClick: () => signIn.open(system, scheme, scopes, focus) },
               again ? "Sign in for these scopes" : "Sign in",
             )
           : null,

@@ -73,8 +73,15 @@ window.toolgateSignIn = function (settings) {
             usePkceWithAuthorizationCodeGrant: true,
             additionalQueryStringParams: this.signIn.resource ? { resource: this.signIn.resource } : {},
           };
-          const authSelectors = Object.assign({}, this.props.authSelectors, { getConfigs: () => configs });
-          const form = React.createElement(Original, Object.assign({}, this.props, { authSelectors }));
+          // Who steps up keeps the token until there is a better one, and is asked as if there were none.
+          const without = (held) => (held && wanted.has(this.props.name) ? held.delete(this.props.name) : held);
+          const selectors = this.props.authSelectors;
+          const authSelectors = Object.assign({}, selectors, {
+            getConfigs: () => configs,
+            authorized: () => without(selectors.authorized()),
+          });
+          const authorized = without(this.props.authorized);
+          const form = React.createElement(Original, Object.assign({}, this.props, { authSelectors, authorized }));
           // A client that registered itself has nothing to be typed in.
           const known = this.state.clientId ? "client-known" : "client-unknown";
           const failure = this.state.failure
@@ -83,19 +90,25 @@ window.toolgateSignIn = function (settings) {
           return React.createElement("div", { className: known }, failure, form);
         }
       };
-    // A dialog whose purpose is served closes by itself.
+    // A dialog whose purpose is served closes by itself; one that closes, for whatever reason, has forgotten what it
+    // was opened for.
     const signedIn = (original) => (payload) => {
       const result = original(payload);
-      const name = payload && payload.auth && payload.auth.name;
-      if (name) wanted.delete(name);
+      const next = afterwards;
       system.authActions.showDefinitions(false);
-      if (afterwards) window.setTimeout(afterwards, 0);
-      afterwards = null;
+      if (next) window.setTimeout(next, 0);
       return result;
+    };
+    const shown = (original) => (definitions) => {
+      if (!definitions) {
+        wanted.clear();
+        afterwards = null;
+      }
+      return original(definitions);
     };
     return {
       wrapComponents: { oauth2: wrap },
-      statePlugins: { auth: { wrapActions: { authorizeOauth2: signedIn } } },
+      statePlugins: { auth: { wrapActions: { authorizeOauth2: signedIn, showDefinitions: shown } } },
     };
   }
 
@@ -143,12 +156,11 @@ window.toolgateSignIn = function (settings) {
     plugin,
     requestInterceptor,
     // Opens the dialog for one scheme with these scopes ticked; `then` runs once somebody has signed in.
-    open(system, scheme, definitions, scopes, then) {
+    open(system, scheme, scopes, then) {
+      wanted.clear();
       wanted.set(scheme, scopes);
       afterwards = then;
-      // Who is signed in with less must sign in anew: the dialog offers that only to those who are not.
-      system.authActions.logout([scheme]);
-      system.authActions.showDefinitions(definitions);
+      system.authActions.showDefinitions(system.authSelectors.definitionsToAuthorize().filter((one) => one.has(scheme)));
     },
     scopes: (scheme) => (settings.signIn[scheme] || {}).scopes || [],
   };
