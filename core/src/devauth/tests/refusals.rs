@@ -320,7 +320,7 @@ async fn registrations_that_are_refused() {
 #[tokio::test]
 async fn bodies_of_the_wrong_kind_or_size_are_refused() {
     let server = Server::start().await;
-    let large = format!("grant_type={}", "x".repeat(20_000));
+    let large = format!("grant_type={}", "x".repeat(200_000));
     let form = "application/x-www-form-urlencoded";
     let cases = [
         ("/token", "application/json", "{}", 400, "invalid_request"),
