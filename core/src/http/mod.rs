@@ -17,6 +17,7 @@ mod mcp_route;
 pub mod openapi;
 mod outlook;
 mod pages;
+mod readiness;
 mod refusal;
 mod reload;
 mod requests;
