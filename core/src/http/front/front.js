@@ -49,7 +49,8 @@
     }
     const more = document.getElementById("more");
     if (more && words.length > 0) more.open = true;
-    document.getElementById("filtered").textContent = words.length > 0 ? found + " found" : "";
+    document.getElementById("tools").classList.toggle("filtering", words.length > 0);
+    document.getElementById("filtered").textContent = words.length > 0 ? (found || "Nothing") + " found" : "";
   }
   document.addEventListener("input", (event) => {
     if (event.target.id === "filter") filter();
@@ -130,7 +131,7 @@
     } catch {
       if (lost) return;
       lost = new Date();
-      say("This server does not answer since " + lost.toLocaleTimeString() + ". What you see may be out of date.");
+      say("This server has not answered since " + lost.toLocaleTimeString() + ". What you see may be out of date.");
     }
   }
   async function keepLooking() {
