@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
-use toolgate_tests::server::{Launch, Server, binary};
+use toolgate_tests::server::{Launch, Server, binary, workspace};
 use url::Url;
 
 use crate::{
@@ -163,5 +163,36 @@ async fn clients_that_come_from_a_cloud_are_told_when_they_cannot() {
         assert_eq!(opened, [if why.is_some() { "claude-code" } else { "claude" }], "{public_url:?}");
         let allows_http = page.text_of("mcp-remote-file").expect("a file").contains("--allow-http");
         assert_eq!(allows_http, public_url.is_some_and(|url| url.starts_with("http:")), "{public_url:?}");
+    }
+}
+
+/// The files of `examples/clients`, each made of these snippets.
+const EXAMPLES: [(&str, &[&str]); 6] = [
+    ("client.mts", &["typescript-file"]),
+    ("client.py", &["python-file"]),
+    ("curl.sh", &["curl-token", "curl-call", "curl-list"]),
+    ("claude_desktop_config.json", &["mcp-remote-file"]),
+    ("cursor/mcp.json", &["cursor-file"]),
+    ("vscode/mcp.json", &["vscode-file"]),
+];
+
+/// `UPDATE_EXAMPLES=1` writes them anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_what_the_page_of_the_shipped_configuration_shows() {
+    let server = Launch::shipped().env("TOOLGATE_SERVER__LISTEN", "127.0.0.1:0").start().await;
+    let page = page(&server.url()).await;
+    let folder = workspace().join("examples/clients");
+    for (name, ids) in EXAMPLES {
+        let snippets = ids.iter().map(|id| page.text_of(id).unwrap_or_else(|| panic!("{id} is not there")));
+        let text = snippets.collect::<Vec<_>>().join("\n").trim_end().to_owned() + "\n";
+        // The port that the file says.
+        let text = text.replace(&server.public_url(), "http://localhost:10000");
+        let path = folder.join(name);
+        if std::env::var_os("UPDATE_EXAMPLES").is_some() {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&path, &text).expect("a file");
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(written, text, "{name} is not what the page shows; UPDATE_EXAMPLES=1 writes it anew");
     }
 }
