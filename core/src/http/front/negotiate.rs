@@ -11,16 +11,20 @@ use mediatype::{
 /// In the order that decides where a range fits both, as `*/*` does: a program that does not say gets JSON everywhere.
 const OFFERED: [MediaType<'static>; 2] = [MediaType::new(APPLICATION, JSON), MediaType::new(TEXT, HTML)];
 
+/// Longer than what any browser sends, in bytes: what is longer costs nothing to read.
+const LONGEST: usize = 1024;
+
 /// Whether these headers ask for a page rather than for JSON. Only a client that names text can: browsers do, while
 /// `*/*`, no `Accept` at all and one that cannot be read mean JSON.
 pub(in crate::http) fn wants_page(headers: &HeaderMap) -> bool {
     // Most requests are programs', and need no parsing.
     let names_text =
         |value: &http::HeaderValue| value.as_bytes().windows(5).any(|word| word.eq_ignore_ascii_case(b"text/"));
-    if !headers.get_all(header::ACCEPT).iter().any(names_text) {
+    let values = headers.get_all(header::ACCEPT);
+    if values.iter().map(http::HeaderValue::len).sum::<usize>() > LONGEST || !values.iter().any(names_text) {
         return false;
     }
-    let values: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&str> = values.iter().filter_map(|value| value.to_str().ok()).collect();
     let accept: Option<Accept> = values.join(",").parse().ok();
     accept.is_some_and(|accept| accept.negotiate(&OFFERED).is_some_and(|best| best.subty == HTML))
 }
@@ -67,6 +71,7 @@ mod tests {
             (&["text/"], false),
             (&["context/html"], false),
         ];
+        assert!(!asked(&[&format!("text/html{}", ", text/html".repeat(1000))]));
         for (values, expected) in cases {
             assert_eq!(asked(values), *expected, "{values:?}");
         }
