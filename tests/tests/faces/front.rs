@@ -268,9 +268,11 @@ async fn a_page_that_has_not_changed_is_not_sent_again() {
     let first = Answer::to(asking(house.request(Method::GET, "/"), BROWSER)).await;
     let tag = first.header("etag");
     assert!(tag.len() > 10, "{first:?}");
-    let again = asking(house.request(Method::GET, "/"), BROWSER).header("if-none-match", tag);
-    let again = Answer::to(again).await;
-    assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", tag));
+    for known in [tag.to_owned(), format!("W/{tag}"), format!("\"other\", {tag}")] {
+        let again = asking(house.request(Method::GET, "/"), BROWSER).header("if-none-match", known);
+        let again = Answer::to(again).await;
+        assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", tag));
+    }
     let program = house.request(Method::GET, "/").header("if-none-match", tag);
     assert_eq!(Answer::to(program).await.status, 200, "a program has not seen it");
 }

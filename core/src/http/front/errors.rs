@@ -2,11 +2,9 @@
 //! headers stay what they are, and programs get the JSON that the routes write.
 
 use askama::Template;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Body, Request, Response};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{
     files::{ALONE, FILES},
@@ -19,8 +17,8 @@ use crate::{
     http::backend::PassedOn,
 };
 
-/// Longest error that is read, in bytes; ours are shorter.
-const LONGEST: usize = 64 * 1024;
+/// Longest answer that is read, in bytes. What a server says of hundreds of plugins that are not ready is shorter.
+const LONGEST: usize = 4 * 1024 * 1024;
 
 /// Marks an answer to a request that is not addressed to this server: it is told nothing of what there is.
 #[derive(Clone, Copy)]
@@ -71,7 +69,7 @@ pub(in crate::http) async fn for_people(
     };
     let root = root(config, &opened.headers, &opened.path);
     let page = AloneTemplate {
-        style: &ALONE,
+        style: &ALONE.style,
         root: &root,
         icon: (!stranger).then_some(&FILES.icon.path),
         script: explained.address.is_some().then_some(&FILES.script.path),
@@ -92,7 +90,7 @@ pub(in crate::http) async fn for_people(
     let policy = format!(
         "default-src 'none'; {script}style-src 'sha256-{}'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",
-        STANDARD.encode(Sha256::digest(ALONE.as_bytes()))
+        ALONE.digest
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         super::guard(headers, policy);

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -45,8 +46,17 @@ pub(in crate::http) static FILES: LazyLock<Files> = LazyLock::new(|| {
     }
 });
 
-/// The style of the pages that stand alone.
-pub(super) static ALONE: LazyLock<String> = LazyLock::new(|| format!("{BASE}{}", include_str!("alone.css")));
+/// The style of the pages that stand alone, within them.
+pub(super) struct Alone {
+    pub(super) style: String,
+    /// By which a policy allows it (CSP 3 section 2.3.1).
+    pub(super) digest: String,
+}
+
+pub(super) static ALONE: LazyLock<Alone> = LazyLock::new(|| {
+    let style = format!("{BASE}{}", include_str!("alone.css"));
+    Alone { digest: STANDARD.encode(Sha256::digest(&style)), style }
+});
 
 fn file(extension: &str, content_type: &'static str, body: Bytes) -> File {
     File { path: format!("{FOLDER}/front-{}.{extension}", digest(&body)), content_type, body }

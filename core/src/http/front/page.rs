@@ -128,7 +128,10 @@ pub(in crate::http) async fn front(state: &Arc<State>, request: &Request) -> Res
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     // It shows how things are now, and a caller's own tools.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if headers.get(header::ETAG).is_some_and(|tag| request.headers().get(header::IF_NONE_MATCH) == Some(tag)) {
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+    let tag = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    // Among others, or as the weak tag that a proxy made of it when it packed the page.
+    if tag.zip(known).is_some_and(|(tag, known)| known.contains(tag)) {
         answer.set_status(StatusCode::NOT_MODIFIED);
         answer.take_body();
     }
