@@ -269,4 +269,46 @@ mod tests {
         assert_eq!(told(r#"{"jsonrpc":"2.0","error":{"code":-1,"message":"why"},"id":null}"#), Some("why".into()));
         assert_eq!(told(""), Some(String::new()));
     }
+
+    #[tokio::test]
+    async fn an_error_of_ours_becomes_a_page_and_nothing_else_does() {
+        let config = Config::default();
+        let ours = r#"{"error":"server_error","error_description":"the <server> failed","request_id":"id"}"#;
+        let cases = [
+            (500, "application/json", ours, false, true),
+            (503, "application/json; charset=utf-8", ours, false, true),
+            (502, "", "", false, true),
+            (200, "application/json", ours, false, false),
+            (304, "", "", false, false),
+            (503, "application/json", r#"{"ready":false}"#, false, false),
+            (400, "text/html", "<p>", false, false),
+            (400, "application/json", ours, true, false),
+        ];
+        for (status, kind, body, passed_on, becomes_one) in cases {
+            let answer = || {
+                let mut answer = Response::builder().status(StatusCode::from_u16(status).unwrap());
+                if !kind.is_empty() {
+                    answer = answer.content_type(kind);
+                }
+                let mut answer = answer.body(body);
+                if passed_on {
+                    answer.extensions_mut().insert(PassedOn);
+                }
+                answer
+            };
+            for accept in ["text/html", "*/*"] {
+                let request = Request::builder().uri_str("/x").header(header::ACCEPT, accept).finish();
+                let told = for_people(&config, Asked::of(&request), "the-id", answer()).await;
+                let row = format!("{status} {kind} {body} {accept}");
+                assert_eq!(told.status().as_u16(), status, "{row}");
+                let text = told.into_body().into_string().await.unwrap();
+                if becomes_one && accept == "text/html" {
+                    assert!(text.starts_with("<!doctype html>") && text.contains("the-id"), "{row}: {text}");
+                    assert!(!text.contains("<server>"), "{row}: {text}");
+                } else {
+                    assert_eq!(text, body, "{row}");
+                }
+            }
+        }
+    }
 }
