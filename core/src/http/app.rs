@@ -17,6 +17,7 @@ use super::{
     backend::{Answers, PassedOn},
     document::Documents,
     doors::{self, Audience, Doors},
+    front::{self, Front},
     mcp_route::McpRoute,
     openapi::Api,
     outlook::Outlook,
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) endpoints: HashMap<String, Mounted>,
     pub(super) dev: Option<Arc<DevAuth>>,
     pub(super) documents: Arc<Documents>,
+    pub(super) front: Front,
     pub(super) outlook: Arc<Outlook>,
 }
 
@@ -83,6 +85,8 @@ impl App {
             .at("/docs", Read(Page::Docs, Arc::clone(&state)))
             .at("/docs/oauth-receiver.html", Read(Page::Receiver, Arc::clone(&state)))
             .at("/docs/assets/:name", Read(Page::Asset, Arc::clone(&state)))
+            .at("/assets/:name", Read(Page::File, Arc::clone(&state)))
+            .at("/favicon.ico", Read(Page::Icon, Arc::clone(&state)))
             .at("/", Read(Page::Front, Arc::clone(&state)));
         if let Some(dev) = &state.dev {
             let (oauth, openid) = (dev.oauth_metadata(), dev.openid_configuration());
@@ -119,7 +123,9 @@ impl App {
                 self.doors.host(request.headers(), request.uri().authority().map(|authority| authority.as_str()))
         {
             let (status, error) = why.status();
-            return refusal(status, error, &why.to_string(), &request_id);
+            let mut refused = refusal(status, error, &why.to_string(), &request_id);
+            refused.extensions_mut().insert(front::Stranger);
+            return refused;
         }
         if kind == Kind::Guarded
             && let Err(why) = self.doors.origin(request.headers())
@@ -176,6 +182,7 @@ impl Endpoint for App {
         request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
         let kind = self.kind(request.uri().path());
         let origin = request.headers().get(header::ORIGIN).cloned();
+        let asked = front::Asked::of(&request);
         let span = tracing::info_span!("request", id = %request_id);
         let answer = AssertUnwindSafe(self.answer(kind, request)).catch_unwind().instrument(span);
         let mut response = answer.await.unwrap_or_else(|_| {
@@ -183,6 +190,7 @@ impl Endpoint for App {
             let text = "the server failed inside; the log has more under this request_id";
             refusal(StatusCode::INTERNAL_SERVER_ERROR, "server_error", text, &request_id)
         });
+        response = front::for_people(&self.state.config, asked, &request_id, response).await;
         let audience = match kind {
             Kind::Guarded => Audience::Allowed,
             Kind::Open | Kind::Health => Audience::Anyone,

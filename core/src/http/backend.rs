@@ -10,11 +10,8 @@ use poem_openapi::types::Any;
 
 use super::{
     app::State,
-    openapi::{
-        Backend, CatalogueTool, ConfigurationReadiness, ConfigurationState, PluginReadiness, PluginState, Raw,
-        Readiness,
-    },
-    outlook::Prospect,
+    openapi::{Backend, CatalogueTool, Raw, Readiness},
+    readiness::readiness,
     refusal::{RequestId, raw},
     rest,
 };
@@ -22,7 +19,6 @@ use crate::{
     config::ProviderKind,
     devauth::DevAuth,
     gate::ProtectedResource,
-    host::Condition,
     policy::Face,
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
 };
@@ -185,31 +181,7 @@ impl Backend for Answers {
     }
 
     async fn ready(&self) -> Readiness {
-        let states = self.state.registry.load().states().await;
-        // A plugin that need not run must not take the others out of a load balancer.
-        let ready = states.iter().filter(|state| state.required).all(|state| match state.condition {
-            Condition::Ready => true,
-            Condition::Degraded => state.tools > 0,
-            Condition::Failed => false,
-        });
-        let plugins = states.into_iter().map(|state| {
-            let readiness = PluginReadiness {
-                state: match state.condition {
-                    Condition::Ready => PluginState::Ready,
-                    Condition::Degraded => PluginState::Degraded,
-                    Condition::Failed => PluginState::Failed,
-                },
-                detail: state.reason,
-                warnings: state.warnings,
-            };
-            (state.plugin.to_string(), readiness)
-        });
-        let configuration = match self.state.outlook.now() {
-            Prospect::Current => ConfigurationReadiness::default(),
-            Prospect::Refused(why) => ConfigurationReadiness { state: ConfigurationState::Refused, detail: Some(why) },
-            Prospect::Waits(what) => ConfigurationReadiness { state: ConfigurationState::Waits, detail: Some(what) },
-        };
-        Readiness { ready, configuration, plugins: plugins.collect() }
+        readiness(&self.state).await
     }
 
     async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw> {

@@ -36,6 +36,7 @@ async fn the_start_says_what_runs_and_what_to_try() {
         format!("  endpoint  {url}{PATH}"),
         "    tool    tavily_search   web-search:read".to_owned(),
         "    tool    echo            web-search:read".to_owned(),
+        format!("  page      {url}/"),
         format!("  docs      {url}/docs"),
         "  try       toolgate call echo '{\"text\":\"hello\"}'".to_owned(),
         "            toolgate token --scope \"web-search:read\"".to_owned(),

@@ -387,6 +387,12 @@ const ROWS: &[Row] = &[
     row("path that is taken", &[("\"/notes/mcp\"", "\"/api/notes\"")], &[], &[
         r#"error: config.toml:7:8: endpoints.notes.path: "/api/notes" is taken: the server itself answers /api; write a path such as "/mcp""#,
     ]),
+    row("path where the files of pages are", &[("\"/notes/mcp\"", "\"/assets/mcp\"")], &[], &[
+        r#"error: config.toml:7:8: endpoints.notes.path: "/assets/mcp" is taken: the server itself answers /assets; write a path such as "/mcp""#,
+    ]),
+    row("path of the icon", &[("\"/notes/mcp\"", "\"/favicon.ico\"")], &[], &[
+        r#"error: config.toml:7:8: endpoints.notes.path: "/favicon.ico" is taken: the server itself answers /favicon.ico; write a path such as "/mcp""#,
+    ]),
     row("the same path twice", &[(END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/notes/mcp\"\nplugins = [\"echo\"]\n")], &[], &[
         r#"error: config.toml:14:8: endpoints.b.path: "/notes/mcp" is the path of the endpoint "notes" too; give each its own"#,
     ]),
