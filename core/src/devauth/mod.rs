@@ -5,13 +5,17 @@
 //! of the crate: what it may grant comes in through [`Settings`], what it grants leaves as signed tokens. Anyone
 //! who reaches it can sign in as anyone: it must never be what protects something real.
 //!
-//! A request passes `routes` (HTTP) into one of `register`, `authorize`, `token`, `revocation`; these decide, and
-//! keep what they must remember in the `ledger`.
+//! A request passes `routes` (HTTP) into one of `register`, `authorize`, `consent`, `token`, `revocation`; these decide,
+//! and keep what they must remember in the `ledger`. A client is known because it registered, or because its id is the
+//! URL of a document that says what it is (`documents`), which is the one thing that this server ever fetches.
 
 mod authorize;
 mod client;
+mod consent;
+mod documents;
 mod form;
 mod keys;
+mod label;
 mod ledger;
 mod opaque;
 mod page;
@@ -40,6 +44,7 @@ use arc_swap::ArcSwap;
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::{Value, json};
 
+use documents::Documents;
 use keys::SigningKey;
 use ledger::{Ledger, Revocations};
 use refusal::{ErrorCode, Refusal};
@@ -61,6 +66,11 @@ pub struct Settings {
     pub access_token_ttl: Duration,
     /// How long a refresh token may lie unused.
     pub refresh_token_ttl: Duration,
+    /// Whether a client's metadata document may be on this machine, such as `http://localhost:8080/client.json`. Only
+    /// for a server that nobody else reaches: with it, a `client_id` makes the server send requests to this machine.
+    pub loopback_documents: bool,
+    /// What an operator writes to allow that: shown to developers whose document was refused for it.
+    pub loopback_documents_setting: &'static str,
 }
 
 /// Why the authorization server cannot start.
@@ -108,6 +118,7 @@ pub struct DevAuth {
     key: SigningKey,
     ledger: Mutex<Ledger>,
     revocations: Revocations,
+    documents: Documents,
     state_dir: Option<StateDir>,
     /// Seconds by which this server's clock runs ahead; only tests set it.
     ahead: AtomicU64,
@@ -141,8 +152,11 @@ impl DevAuth {
             Some(dir) => dir.ledger()?,
             None => Default::default(),
         };
+        let origin = issuer.origin().ascii_serialization();
+        let (loopback, setting) = (settings.loopback_documents, settings.loopback_documents_setting);
         Ok(Arc::new(Self {
-            origin: issuer.origin().ascii_serialization(),
+            documents: Documents::new(loopback, setting, origin.clone()),
+            origin,
             base_path: issuer.path().trim_end_matches('/').to_owned(),
             offer: ArcSwap::from_pointee(Offer {
                 scopes: settings.scopes.clone(),
@@ -198,6 +212,7 @@ impl DevAuth {
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
+            "client_id_metadata_document_supported": true,
             "protected_resources": offer.resources,
         })
     }
