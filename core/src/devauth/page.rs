@@ -6,7 +6,7 @@
 use askama::Template;
 
 use super::{
-    documents::Fault,
+    documents::{DocumentUrl, Fault},
     label,
     ledger::{Applicant, Origin},
     opaque,
@@ -84,8 +84,8 @@ struct ConsentTemplate<'a> {
     ask: &'a Consent<'a>,
     name: String,
     destination: Destination,
-    /// For a client that its document describes: the host that vouches for it, and the client id.
-    vouched: Option<(&'a str, String)>,
+    /// For a client that its document describes: where that is, and the client id.
+    described: Option<(&'a DocumentUrl, String)>,
     registered: String,
     redirect_uri: String,
     warnings: Vec<String>,
@@ -102,7 +102,7 @@ impl ConsentTemplate<'_> {
 
     /// Whether the client asks for more than it has.
     fn steps_up(&self) -> bool {
-        self.held().next().is_some()
+        self.held().next().is_some() && self.fresh().next().is_some()
     }
 
     fn complains_about_user(&self) -> bool {
@@ -134,15 +134,15 @@ pub(super) fn consent(ask: Consent<'_>) -> Page {
         Origin::Registration(at) => ago(ask.now.saturating_sub(*at)),
         Origin::Document(_) => String::new(),
     };
-    let vouched = match &ask.applicant.origin {
-        Origin::Document(at) => Some((at.host(), label::line(ask.client_id, MAX_URL).unwrap_or_default())),
+    let described = match &ask.applicant.origin {
+        Origin::Document(at) => Some((at, label::line(ask.client_id, MAX_URL).unwrap_or_default())),
         Origin::Registration(_) => None,
     };
     let warnings = warnings(&ask, &destination, &registered);
     render(status, |nonce| {
         let name = name.unwrap_or_else(|| "An unnamed client".to_owned());
         let redirect_uri = label::line(ask.redirect_uri, MAX_URL).unwrap_or_default();
-        ConsentTemplate { nonce, ask: &ask, name, destination, vouched, registered, redirect_uri, warnings }.render()
+        ConsentTemplate { nonce, ask: &ask, name, destination, described, registered, redirect_uri, warnings }.render()
     })
 }
 
@@ -198,7 +198,7 @@ pub(super) fn refused(status: u16, title: &str, explanation: &str) -> Page {
 pub(super) fn undescribed(client_id: &str, fault: &Fault) -> Page {
     let (status, title) = match fault {
         Fault::Busy => (503, "This sign-in must wait"),
-        _ => (400, "This client cannot be known"),
+        _ => (400, "This client cannot be identified"),
     };
     let explanation = label::line(&sentence(&fault.to_string()), 1000).unwrap_or_default();
     let client_id = label::line(client_id, MAX_URL);

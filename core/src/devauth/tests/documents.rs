@@ -164,7 +164,7 @@ async fn the_page_for_a_described_client_names_who_vouches_and_where_the_answer_
     let members = format!("\"logo_uri\":\"{image}\",\"client_uri\":\"https://editor.example\"");
     let site = Site::plain(Reply::with(&members)).await;
     let consent = server.consent(&request(&described(&site))).await;
-    let host = format!("<strong>localhost:{}</strong> vouches for this client", site.port());
+    let host = format!("Described by <strong>localhost:{}</strong>, on this computer", site.port());
     for part in [
         &*host,
         "<strong>127.0.0.1:7777</strong>, a program on this computer",
