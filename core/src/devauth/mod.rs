@@ -57,8 +57,9 @@ pub struct Settings {
     pub issuer: String,
     /// The scopes that may be granted, each with a description for the consent page, in the order shown.
     pub scopes: Vec<(String, String)>,
-    /// The resource identifiers that `resource` may name (RFC 8707), compared byte for byte. With exactly one,
-    /// it is the audience also of requests that name none; with several, such a request is `invalid_target`.
+    /// The resource identifiers that `resource` may name (RFC 8707); a slash at the end and the case of scheme and host do
+    /// not matter, and the audience is always what stands here. With exactly one, it is the audience also of requests that
+    /// name none; with several, such a request is `invalid_target`.
     pub resources: Vec<String>,
     /// The folder that keeps the signing key, clients and grants over a restart; `None` keeps them in memory.
     pub state_dir: Option<PathBuf>,
@@ -310,13 +311,28 @@ fn scope_tokens(scope: &str) -> impl Iterator<Item = &str> {
 
 /// Those of `granted` that `asked` names, all if it names none; `invalid_target` if it names another.
 fn narrow_resources(granted: &[String], asked: &[&str]) -> Result<Vec<String>, Refusal> {
-    if let Some(foreign) = asked.iter().find(|asked| !granted.iter().any(|granted| granted == *asked)) {
+    if let Some(foreign) = asked.iter().find(|asked| !granted.iter().any(|granted| names(asked, granted))) {
         return Err(Refusal::new(
             ErrorCode::InvalidTarget,
             format!("'{foreign}' is not among the resources here; use one of '{}'", granted.join("', '")),
         ));
     }
-    Ok(granted.iter().filter(|granted| asked.is_empty() || asked.contains(&granted.as_str())).cloned().collect())
+    let wanted = |granted: &&String| asked.is_empty() || asked.iter().any(|asked| names(asked, granted));
+    Ok(granted.iter().filter(wanted).cloned().collect())
+}
+
+/// Whether a `resource` parameter means this resource. Clients that were given its address with a slash at the end send it
+/// so, and MCP asks for leniency about the case of scheme and host (2026-07-28, `basic/authorization`, "Canonical Server
+/// URI"). The rest counts to the letter.
+fn names(asked: &str, resource: &str) -> bool {
+    let parts = |uri: &str| {
+        let (scheme, rest) = uri.split_once("://")?;
+        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(at);
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        Some((scheme.to_ascii_lowercase(), authority.to_ascii_lowercase(), rest.to_owned()))
+    };
+    asked == resource || parts(asked).is_some_and(|asked| Some(asked) == parts(resource))
 }
 
 fn parse_issuer(issuer: &str) -> Result<url::Url, OpenError> {

@@ -1,5 +1,5 @@
-//! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), who may knock at all
-//! (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]), and
+//! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), which path a request means
+//! (`place`), who may knock at all (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]), and
 //! the server put together (`standing`), its life (`server`), and how it follows its files (`reload`, `watch`,
 //! `changes`, `outlook`).
 //!
@@ -17,6 +17,7 @@ mod mcp_route;
 pub mod openapi;
 mod outlook;
 mod pages;
+mod place;
 mod refusal;
 mod reload;
 mod requests;
