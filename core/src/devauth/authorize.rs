@@ -1,7 +1,7 @@
 //! The authorization endpoint (RFC 6749 section 4.1.1): what a client asks for, before the person is asked (`consent`).
 //!
-//! Owns the order of the checks: until the client and its redirect URI are known, nothing is ever redirected;
-//! from then on every outcome is, with `iss` (RFC 9207).
+//! Owns the order of the checks: until the client and its redirect URI are known, nothing is ever redirected; from then on
+//! every outcome is, with `iss` (RFC 9207), unless the person has no reason to trust where it leads.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use super::{
     documents::{Described, DocumentUrl, Fault},
     form::Form,
     ledger::{Applicant, Ledger, Origin, TRANSACTION_TTL, Transaction},
-    opaque, page, redirect,
+    opaque, page,
+    redirect::{self, Destination},
     refusal::{ErrorCode, Refusal},
 };
 
@@ -92,7 +93,14 @@ impl DevAuth {
         };
         let request = match self.check(&client, form) {
             Ok(request) => request,
-            Err(refusal) => return Answer::redirect(back.refused(&refusal)),
+            Err(refusal) => {
+                let location = back.refused(&refusal);
+                if self.leads_home(back.redirect_uri) || self.knows(&ledger, &client.id, self.remembered_user(cookies))
+                {
+                    return Answer::redirect(location);
+                }
+                return Answer::Page { page: page::detained(&refusal, back.redirect_uri, &location), cookies: vec![] };
+            }
         };
 
         let transaction = opaque::secret();
@@ -143,10 +151,9 @@ impl DevAuth {
         };
         let redirect_uri = match (redirect_uri, metadata.redirect_uris.as_slice()) {
             (Some(uri), registered) if registered.iter().any(|known| redirect::matches(known, uri)) => uri.to_owned(),
-            (Some(_), _) => {
-                return Err(refused(
-                    "The client wants the answer at an address that it did not register, so nothing was sent there.",
-                ));
+            (Some(uri), _) => {
+                let page = page::misdirected(client_id, uri, described.is_some());
+                return Err(Answer::Page { page, cookies: vec![] });
             }
             (None, [only]) => only.clone(),
             (None, _) => return Err(refused("'redirect_uri' is missing.")),
@@ -158,6 +165,13 @@ impl DevAuth {
             signs_in: uses("authorization_code"),
             redirect_uri,
         })
+    }
+
+    /// Whether a redirect URI leads to a program on this computer or to a page of our own: nobody's trap.
+    fn leads_home(&self, redirect_uri: &str) -> bool {
+        let ours = |url: url::Url| url.origin().ascii_serialization() == self.origin;
+        matches!(redirect::destination(redirect_uri), Ok(Destination::Loopback(_)))
+            || url::Url::parse(redirect_uri).is_ok_and(ours)
     }
 
     fn check(&self, client: &Client, form: &Form) -> Result<Request, Refusal> {

@@ -148,7 +148,7 @@ impl DevAuth {
             transaction,
             applicant: &pending.applicant,
             client_id: &pending.client_id,
-            known: ledger.grants_of(&pending.client_id, now).next().is_some(),
+            known: self.knows(ledger, &pending.client_id, remembered),
             redirect_uri: &pending.redirect_uri,
             choices: choices.collect(),
             resources: &pending.resources,
@@ -157,6 +157,12 @@ impl DevAuth {
             complaint: sent.map(|sent| sent.complaint),
             now,
         })
+    }
+
+    /// Whether this user has allowed this client something that has not ended. It is asked about who signed in last in a
+    /// browser: anyone can make a client known to somebody else, for anyone can sign in as anyone.
+    pub(super) fn knows(&self, ledger: &Ledger, client_id: &str, user: Option<&str>) -> bool {
+        user.is_some_and(|user| ledger.grants_of(client_id, self.now()).any(|grant| grant.subject == user))
     }
 
     /// Who signed in last in the browser that sent these cookies. It may say what it likes: who can send it a cookie can

@@ -11,6 +11,7 @@ use super::{
     ledger::{Applicant, Origin},
     opaque,
     redirect::{self, Destination},
+    refusal::Refusal,
 };
 
 /// Longest text that a client chose, in characters.
@@ -31,7 +32,7 @@ pub(super) struct Consent<'a> {
     pub(super) transaction: &'a str,
     pub(super) applicant: &'a Applicant,
     pub(super) client_id: &'a str,
-    /// Whether somebody has allowed this client something that has not ended.
+    /// Whether who signed in last in this browser has allowed this client something that has not ended.
     pub(super) known: bool,
     pub(super) redirect_uri: &'a str,
     pub(super) choices: Vec<Choice<'a>>,
@@ -120,8 +121,10 @@ struct RefusedTemplate<'a> {
     nonce: &'a str,
     title: &'a str,
     explanation: &'a str,
-    /// The client id that is spoken of, where that is a document.
-    client_id: Option<String>,
+    /// What somebody who mends it needs to see: names and values.
+    facts: &'a [(&'static str, String)],
+    /// Where the answer would go, and what that is called.
+    onward: Option<(&'a str, String)>,
 }
 
 pub(super) fn consent(ask: Consent<'_>) -> Page {
@@ -162,7 +165,7 @@ fn warnings(ask: &Consent<'_>, destination: &Destination, registered: &str) -> V
             _ => {}
         },
         Origin::Registration(_) if !ask.known => warnings.push(format!(
-            "This client is new here: it registered itself {registered}, and nobody has allowed it anything yet."
+            "This client is new here: it registered itself {registered}, and you have not allowed it anything yet."
         )),
         Origin::Registration(_) => {}
     }
@@ -190,8 +193,20 @@ fn ago(seconds: u64) -> String {
     format!("{number} {unit} ago")
 }
 
+/// A page instead of an answer to a client.
 pub(super) fn refused(status: u16, title: &str, explanation: &str) -> Page {
-    render(status, |nonce| RefusedTemplate { nonce, title, explanation, client_id: None }.render())
+    render(status, |nonce| RefusedTemplate { nonce, title, explanation, facts: &[], onward: None }.render())
+}
+
+/// The page for a client whose redirect URI is not one of its own.
+pub(super) fn misdirected(client_id: &str, redirect_uri: &str, described: bool) -> Page {
+    let title = "This sign-in cannot go on";
+    let explanation = match described {
+        true => "The client wants the answer at an address that its document does not list, so nothing was sent there.",
+        false => "The client wants the answer at an address that it did not register, so nothing was sent there.",
+    };
+    let facts = [fact("Address", redirect_uri), fact("Client id", client_id)];
+    render(400, |nonce| RefusedTemplate { nonce, title, explanation, facts: &facts, onward: None }.render())
 }
 
 /// The page for a client whose metadata document is of no use, which its developer should be able to mend.
@@ -201,8 +216,29 @@ pub(super) fn undescribed(client_id: &str, fault: &Fault) -> Page {
         _ => (400, "This client cannot be identified"),
     };
     let explanation = label::line(&sentence(&fault.to_string()), 1000).unwrap_or_default();
-    let client_id = label::line(client_id, MAX_URL);
-    render(status, |nonce| RefusedTemplate { nonce, title, explanation: &explanation, client_id }.render())
+    let facts = [fact("Client id, where its document is", client_id)];
+    render(status, |nonce| {
+        RefusedTemplate { nonce, title, explanation: &explanation, facts: &facts, onward: None }.render()
+    })
+}
+
+/// The page for a request that is to be answered with an error, at an address that this person has no reason to trust:
+/// whoever sends people here must not be able to send them on unasked (RFC 9700 section 4.11.2).
+pub(super) fn detained(refusal: &Refusal, redirect_uri: &str, location: &str) -> Page {
+    let title = "This sign-in cannot go on";
+    let explanation = sentence(&format!("the client asked for what cannot be: {}", refusal.description));
+    let facts = [fact("Error", refusal.code.as_str()), fact("Address", redirect_uri)];
+    let place = match redirect::destination(redirect_uri) {
+        Ok(Destination::Site(host) | Destination::Loopback(host)) => host,
+        Ok(Destination::Application(scheme)) => format!("the application that opens {scheme}: links"),
+        Err(_) => redirect_uri.to_owned(),
+    };
+    let onward = Some((location, place));
+    render(400, |nonce| RefusedTemplate { nonce, title, explanation: &explanation, facts: &facts, onward }.render())
+}
+
+fn fact(name: &'static str, value: &str) -> (&'static str, String) {
+    (name, label::line(value, MAX_URL).unwrap_or_default())
 }
 
 /// An error's text as prose.

@@ -87,6 +87,7 @@ fn holds_private_key(jwks: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -225,5 +226,49 @@ mod tests {
         assert_eq!(metadata.redirect_uris.len(), 3);
         assert_eq!(metadata.grant_types, ["authorization_code", "refresh_token"]);
         assert_eq!(metadata.scope, None, "what a document names limits and grants nothing");
+    }
+
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,12}|https://[a-z/.:@]{0,12}|none|code|authorization_code".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("d|k|keys|[a-z]{1,4}", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_has_no_secret_and_leads_where_redirects_may_lead(
+            members in prop::collection::vec((prop::sample::select(vec![
+                "client_id", "client_name", "redirect_uris", "grant_types", "response_types", "scope", "jwks", "contacts",
+                "token_endpoint_auth_method", "client_secret", "client_uri", "other",
+            ]), anything()), 0..6),
+        ) {
+            let mut document = sound();
+            for (name, value) in members {
+                document[name] = value;
+            }
+            if let Ok(metadata) = read(ID, document.to_string().as_bytes()) {
+                prop_assert_eq!(&document["client_id"], &json!(ID));
+                prop_assert_eq!(document.get("client_secret"), None);
+                prop_assert_eq!(metadata.token_endpoint_auth_method, "none");
+                prop_assert!(!metadata.redirect_uris.is_empty() && metadata.client_name.is_some());
+                let leads = |uri: &String| crate::devauth::redirect::destination(uri).is_ok();
+                prop_assert!(metadata.redirect_uris.iter().all(leads));
+            }
+        }
+
+        #[test]
+        fn bytes_of_any_kind_are_refused_in_peace(bytes: Vec<u8>) {
+            prop_assert!(read(ID, &bytes).is_err());
+        }
     }
 }

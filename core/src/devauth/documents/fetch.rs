@@ -30,7 +30,7 @@ const TIME: Duration = Duration::from_secs(5);
 /// Longest document, in bytes: what the draft recommends.
 pub(super) const MAX_BYTES: usize = 5 * 1024;
 /// Most names that are being resolved. The system's resolver cannot be stopped, so one that hangs keeps its place.
-const MAX_LOOKUPS: usize = 8;
+pub(super) const MAX_LOOKUPS: usize = 8;
 
 /// Resolves names.
 #[async_trait]
@@ -63,7 +63,7 @@ pub(super) struct Fetched {
 /// Why there is no document. Says nothing of this network: no address, and not whether an inner name exists.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::devauth) enum FetchFault {
-    #[error("\"{0}\" has no public address, or one that is not; a document must be where everybody can read it")]
+    #[error("\"{0}\" does not lead to public addresses alone; put the document where everybody can read it")]
     NoPublicAddress(String),
     #[error("\"{0}\" cannot be connected to")]
     NoConnection(String),

@@ -36,22 +36,70 @@ fn between<'a>(html: &'a str, from: &str, to: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_client_that_nobody_knows_is_told_from_one_that_was_allowed_before() {
+async fn a_client_that_a_person_does_not_know_is_told_from_one_that_was_allowed_before() {
     let server = Server::start().await;
     let client = server.public_client().await;
-    let consent = server.consent(&request(&client)).await;
-    assert!(consent.html.contains("This client is new here: it registered itself moments ago"), "{}", consent.html);
+    let new = "This client is new here: it registered itself";
+    let html = page_for(&server, "ada", &request(&client)).await;
+    assert!(html.contains(&format!("{new} moments ago, and you have not")), "{html}");
     server.auth.advance(Duration::from_secs(3 * 3600));
-    let consent = server.consent(&request(&client)).await;
-    assert!(consent.html.contains("it registered itself 3 hours ago, and nobody"), "{}", consent.html);
+    let html = page_for(&server, "ada", &request(&client)).await;
+    assert!(html.contains(&format!("{new} 3 hours ago, and you have not")), "{html}");
     allow(&server, &client, "ada", &["web-search:read"]).await;
-    let consent = server.consent(&request(&client)).await;
-    assert!(!consent.html.contains("new here"), "{}", consent.html);
-    assert!(consent.html.contains("It registered 3 hours ago and has been allowed in before."), "{}", consent.html);
-    let other = server.public_client().await;
-    assert!(server.consent(&request(&other)).await.html.contains("new here"), "each for itself");
+    let html = page_for(&server, "ada", &request(&client)).await;
+    assert!(!html.contains(new), "{html}");
+    assert!(html.contains("It registered 3 hours ago, and you have allowed it in before."), "{html}");
+    // Who sends people here can sign in here as well, but not in their browsers.
+    for html in [
+        page_for(&server, "grace", &request(&client)).await,
+        server.consent(&request(&client)).await.html,
+        page_for(&server, "ada", &request(&server.public_client().await)).await,
+    ] {
+        assert!(html.contains(new), "{html}");
+    }
     server.auth.advance(Duration::from_secs(3601));
-    assert!(server.consent(&request(&client)).await.html.contains("new here"), "what ended is forgotten");
+    assert!(page_for(&server, "ada", &request(&client)).await.contains(new), "what ended is forgotten");
+}
+
+#[tokio::test]
+async fn nobody_is_sent_on_unasked_to_a_place_that_they_have_no_reason_to_trust() {
+    let server = Server::start().await;
+    let away = "https://client.example/cb?a=b&c=d".to_owned();
+    let client = server
+        .registered(json!({
+            "redirect_uris": [away, "cursor://app/cb", CALLBACK], "token_endpoint_auth_method": "none",
+            "grant_types": ["authorization_code", "refresh_token"],
+        }))
+        .await;
+    let wrong = |redirect_uri| changed(request(&client), &[("redirect_uri", redirect_uri), ("scope", "admin:<all>")]);
+    for (redirect_uri, place) in
+        [(&*away, "<strong>client.example</strong>"), ("cursor://app/cb", "the application that opens cursor: links")]
+    {
+        let response = server.authorize(&wrong(redirect_uri)).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{redirect_uri}");
+        assert!(response.headers().get(header::LOCATION).is_none(), "{redirect_uri}");
+        let html = response.text().await.unwrap();
+        assert!(html.contains(place) && html.contains("invalid_scope") && !html.contains("<all>"), "{html}");
+        // The way on is there to be taken, with what the client is owed.
+        let link = between(&html, "<a href=\"", "\" rel=\"noreferrer\"").trim_start_matches("<a href=\"");
+        let link = url::Url::parse(&link.replace("&#38;", "&").replace("&amp;", "&")).unwrap();
+        assert!(link.as_str().starts_with(redirect_uri), "{link}");
+        let given: HashMap<_, _> = link.query_pairs().into_owned().collect();
+        assert_eq!((&*given["error"], &*given["state"], &given["iss"]), ("invalid_scope", "st&te=1", &server.issuer));
+    }
+    let response = server.authorize(&wrong(CALLBACK)).await;
+    assert_eq!(answer(&response)["error"], "invalid_scope", "a program on this computer is told at once");
+
+    // Who has allowed the client something, in this browser, is sent on.
+    let consent = server.consent(&changed(request(&client), &[("redirect_uri", &away)])).await;
+    let fields = [("user", "ada"), ("scope", "web-search:read"), ("decision", "allow")];
+    let code = answer(&server.decide(&consent, &fields).await)["code"].clone();
+    assert_eq!(server.redeem(&client, &code).await.0, StatusCode::OK);
+    for (user, status) in [("ada", StatusCode::SEE_OTHER), ("grace", StatusCode::BAD_REQUEST)] {
+        let request = server.http.get(server.url("/authorize")).query(&wrong(&away));
+        let response = request.header(header::COOKIE, format!("devauth-user={user}")).send().await.unwrap();
+        assert_eq!(response.status(), status, "{user}");
+    }
 }
 
 #[tokio::test]

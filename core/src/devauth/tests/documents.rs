@@ -110,9 +110,11 @@ async fn the_redirect_uris_are_those_of_the_document() {
         ("http://localhost:7777/callback", false),
         ("", false),
     ] {
-        let response = server.authorize(&changed(request(&client), &[("redirect_uri", redirect_uri)])).await;
-        assert_eq!(response.status() == StatusCode::OK, good, "{redirect_uri}");
-        assert!(response.headers().get(header::LOCATION).is_none(), "{redirect_uri}");
+        let (status, html) = page(&server, &changed(request(&client), &[("redirect_uri", redirect_uri)])).await;
+        assert_eq!(status == StatusCode::OK, good, "{redirect_uri}");
+        let told =
+            html.contains("that its document does not list") && html.contains(&format!("<code>{redirect_uri}</code>"));
+        assert_eq!(told, !good && !redirect_uri.is_empty(), "{redirect_uri}: {html}");
     }
     // Wrong in another way, it is told to the client, whose address is known to be its own.
     let back = answer(&server.authorize(&changed(request(&client), &[("scope", "nothing:here")])).await);

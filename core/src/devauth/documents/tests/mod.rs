@@ -138,7 +138,7 @@ async fn nothing_is_sent_to_addresses_that_lead_inside() {
             let names = Scripted::new(&[answer]);
             let documents = documents(loopback, &names, REAL, Some(&site));
             let fault = fault(&documents, &format!("https://client.example:{port}/client.json")).await;
-            assert!(fault.contains("no public address"), "{answer:?}: {fault}");
+            assert!(fault.contains("does not lead to public addresses alone"), "{answer:?}: {fault}");
             assert!(!answer.iter().any(|address| fault.contains(address)), "{answer:?}: {fault}");
             assert_eq!(names.asked(), 1, "{answer:?}");
         }
@@ -160,7 +160,7 @@ async fn a_name_that_changes_its_address_is_resolved_once_and_leads_nowhere_else
     assert_eq!((names.asked(), site.requests()), (1, 1));
     // When it is fetched again, it is judged again.
     let fault = rebinding.describe(&url, None, 100_000).await.unwrap_err().to_string();
-    assert!(fault.contains("no public address"), "{fault}");
+    assert!(fault.contains("does not lead to public addresses alone"), "{fault}");
     assert_eq!((names.asked(), site.requests(), site.connections()), (2, 1, 1));
     // Inner when it is judged.
     let names = Scripted::new(&[&["10.0.0.1"], &["127.0.0.1"]]);
@@ -256,6 +256,31 @@ async fn bodies_without_end_and_sites_that_fall_silent_are_given_up() {
         let fault = fault(&hasty, &url).await;
         assert!(fault.contains("did not send the document within"), "{fault}");
     }
+}
+
+/// Never answers.
+struct Hanging(AtomicUsize);
+
+#[async_trait]
+impl Names for Hanging {
+    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_name_service_that_hangs_is_given_up_and_asked_no_more_than_a_few_questions() {
+    let names = Arc::new(Hanging(AtomicUsize::new(0)));
+    let rules = Rules { loopback: false, loopback_setting: "", own_origin: String::new() };
+    let world = World { names: names.clone(), time: Duration::from_millis(20), ..World::real() };
+    let documents = Documents::with(rules, world, Pace::USUAL);
+    for n in 0..20 {
+        let fault = fault(&documents, &format!("https://{n}.example/client.json")).await;
+        assert!(fault.contains("did not send the document within"), "{fault}");
+    }
+    // The system's resolver cannot be stopped, so what was given up keeps its place.
+    assert_eq!(names.0.load(Ordering::SeqCst), super::fetch::MAX_LOOKUPS);
 }
 
 #[tokio::test]
