@@ -60,7 +60,8 @@ async fn discover(outside: &Outside<'_>, looks: Looks, endpoint: &str) -> (Value
     (metadata, Some(identifier.to_owned()))
 }
 
-/// The authorization server's metadata, in the order of MCP 2026-07-28, `basic/authorization/authorization-server-discovery`.
+/// The authorization server's metadata, in the order of MCP 2026-07-28,
+/// `basic/authorization/authorization-server-discovery`.
 async fn authorization_server(outside: &Outside<'_>, issuer: &str) -> Value {
     let url = Url::parse(issuer).expect("a URL");
     let (origin, path) = (url.origin().ascii_serialization(), url.path());
