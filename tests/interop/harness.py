@@ -84,6 +84,20 @@ def bypass_proxies() -> None:
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
 
+def install_debian(packages: dict[str, str]) -> None:
+    """Brings commands that are missing, each from a package of Debian, where that can be done."""
+    missing = [package for command, package in packages.items() if shutil.which(command) is None]
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise Failed(f"not installed: {', '.join(missing)} (Debian's names)")
+    print(f"installing {', '.join(missing)}", flush=True)
+    call(["apt-get", "update", "-qq"])
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
 def install_npm(folder: Path) -> Path:
     """Brings `node_modules` in `folder` to what the lock file says; gives its `node`."""
     if shutil.which("npm") is None:
