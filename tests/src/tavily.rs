@@ -24,7 +24,7 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use self::{
@@ -38,7 +38,11 @@ pub const KEY: &str = "tvly-stand-in";
 /// … except this one.
 pub const UNKNOWN_KEY: &str = "tvly-unknown";
 /// How a key begins for which all goes wrong in the way that the rest of it names, such as `tvly-fault-432`.
+/// What stands behind a dot tells keys of the same fault apart.
 pub const FAULT_KEY: &str = "tvly-fault-";
+
+/// Where clients that are not written in Rust learn what the stand-in was sent since they last asked.
+pub const REQUESTS: &str = "/stand-in/requests";
 
 /// How many requests are remembered: what was seen holds its read buffer, and a bench sends millions.
 const REMEMBERED: usize = 256;
@@ -97,6 +101,12 @@ impl Seen {
     /// Its body as JSON, null if it is none.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    fn shown(&self) -> Value {
+        let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let key = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        json!({ "key": key, "method": self.method, "path": self.path, "query": self.query, "body": self.json() })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `tavily-stand-in [--port N] [--fault NAME] [--latency MILLISECONDS] [--enforce-rates] [--created STATUS]
 //! [--looks N] [--plan-limit CREDITS]` prints its URL and runs until it is stopped. A key such as `tvly-fault-432` has
-//! the fault of its name, whatever the others have.
+//! the fault of its name, whatever the others have. `GET /stand-in/requests` tells what was sent since the last time.
 
 use std::{
     io::{self, Write},

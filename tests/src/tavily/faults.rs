@@ -33,6 +33,8 @@ pub enum Act {
     Close,
     /// Take a research as a stream only, and tell it so.
     Stream(Telling),
+    /// Serve it with this status, if it is a success.
+    Status(u16),
     /// Do this at one endpoint, and serve the others.
     On(&'static str, Box<Act>),
 }
@@ -109,6 +111,9 @@ pub const FURTHER: &[&str] = &[
     "hostile-content",
     "off-list",
     "odd-shapes",
+    "long-pages",
+    "created-200",
+    "created-201",
     "research-failed",
     "research-unknown-status",
     "research-forgotten",
@@ -166,6 +171,14 @@ pub fn named(name: &str) -> Option<Script> {
             Act::Alter(|answer| answer["results"][0]["raw_content"] = "long page ".repeat(500_000).into()).into()
         }
         "none" => Act::Serve.into(),
+        "long-pages" => Act::Alter(|answer| {
+            for page in answer["results"].as_array_mut().into_iter().flatten() {
+                page["raw_content"] = format!("{}And this is the end.", "A long page. ".repeat(100)).into();
+            }
+        })
+        .into(),
+        "created-200" => at("research_create", Act::Status(200)),
+        "created-201" => at("research_create", Act::Status(201)),
         "research-stream-required" | "stream-whole" => Act::Stream(Telling::Whole).into(),
         "stream-done-no-blank" => Act::Stream(Telling::NoBlank).into(),
         "stream-cut" => Act::Stream(Telling::Cut).into(),

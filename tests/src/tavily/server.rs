@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
-    FAULT_KEY, REMEMBERED, Seen, State, account, answers,
+    FAULT_KEY, REMEMBERED, REQUESTS, Seen, State, account, answers,
     contract::Endpoint,
     faults::{self, Act},
     lock,
@@ -124,6 +124,10 @@ async fn respond(
     state: Arc<Mutex<State>>,
     streams: Arc<AtomicUsize>,
 ) -> Result<Response<Answer>, io::Error> {
+    if request.uri().path() == REQUESTS {
+        let seen: Vec<Seen> = std::mem::take(&mut lock(&state).seen).into();
+        return Ok(answer(200, Vec::new(), seen.iter().map(Seen::shown).collect::<Value>().to_string()));
+    }
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let seen = Seen {
@@ -160,6 +164,9 @@ async fn respond(
     };
     match act {
         Act::Serve | Act::Stream(_) | Act::On(..) => Ok(answer(status, Vec::new(), body.to_string())),
+        Act::Status(instead) => {
+            Ok(answer(if (200..300).contains(&status) { instead } else { status }, Vec::new(), body.to_string()))
+        }
         Act::Alter(alter) => {
             if (200..300).contains(&status) {
                 alter(&mut body);
@@ -202,8 +209,10 @@ impl State {
     fn act(&mut self, seen: &Seen) -> Act {
         let key = seen.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let fault = key.and_then(|key| key.strip_prefix("Bearer ")?.strip_prefix(FAULT_KEY));
-        match fault.and_then(|name| Some((name, faults::named(name)?))) {
-            Some((name, script)) => self.scripts.entry(name.to_owned()).or_insert_with(|| script.into()).act(),
+        // Behind a dot may stand whose key it is.
+        let script = |key: &str| faults::named(key.split('.').next()?);
+        match fault.and_then(|key| Some((key, script(key)?))) {
+            Some((key, script)) => self.scripts.entry(key.to_owned()).or_insert_with(|| script.into()).act(),
             None => self.script.act(),
         }
     }

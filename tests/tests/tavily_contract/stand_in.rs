@@ -228,6 +228,15 @@ async fn a_key_can_name_its_fault() {
         assert_eq!(post(&stand_in, "/search", &[("authorization", &bearer)], &body).await.0, expected, "{key}");
     }
     assert_eq!(keyed(&stand_in, "/search", &body).await.0, 200);
+    // What is behind a dot tells keys apart.
+    for (key, expected) in [("a", 500), ("b", 500), ("a", 200), ("b", 200)] {
+        let bearer = format!("Bearer tvly-fault-500-then-200.{key}");
+        assert_eq!(post(&stand_in, "/search", &[("authorization", &bearer)], &body).await.0, expected, "{key}");
+    }
+    let requests = get(&stand_in, "/stand-in/requests", KEY).await.1;
+    let last = requests.as_array().unwrap().last().unwrap();
+    assert_eq!((&last["path"], &last["key"]), (&json!("/search"), &json!("tvly-fault-500-then-200.b")));
+    assert_eq!(get(&stand_in, "/stand-in/requests", KEY).await.1, json!([]));
 }
 
 #[test]
