@@ -224,6 +224,16 @@ async fn weather_on_the_way_is_waited_out_and_a_storm_is_told() {
 }
 
 #[tokio::test]
+async fn who_is_told_to_come_back_too_late_gets_the_handle_at_once() {
+    let bench = Bench::new().await;
+    bench.stand_in.fail("poll-retry-after-3600");
+    let begun = Instant::now();
+    let result = bench.call("tavily_research", input()).await;
+    assert_eq!(structured(&result)["status"], "pending", "{}", text(&result));
+    assert!(begun.elapsed() < Duration::from_secs(30), "long before the 50 s that it would wait");
+}
+
+#[tokio::test]
 async fn a_failed_or_forgotten_research_is_an_error_with_its_handle() {
     for (fault, code) in [("research-failed", "research_failed"), ("research-forgotten", "not_found")] {
         let bench = Bench::new().await;

@@ -54,7 +54,12 @@ pub(super) async fn wait(
                 if failure.is_final() || failures >= STORM {
                     return Err(failure);
                 }
-                pause = pause.max(failure.retry_after().unwrap_or_default());
+                // Whoever is told to come back after its time is up has the handle for that.
+                let wait = failure.retry_after().unwrap_or_default();
+                if Instant::now().checked_add(wait).is_none_or(|then| then >= until) {
+                    return Ok(last);
+                }
+                pause = pause.max(wait);
             }
         }
     }
