@@ -8,6 +8,7 @@ mod hostile;
 mod injections;
 mod keyless;
 mod money;
+mod odd_answers;
 mod office;
 mod research;
 mod results;

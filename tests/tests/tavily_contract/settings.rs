@@ -129,6 +129,46 @@ async fn the_key_is_in_the_header_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_key_that_tavily_repeats_is_not_passed_on() {
+    let bench = Bench::new().await;
+    let error = json!({ "detail": { "error": format!("The key {KEY} is unknown."), "failed_results": [{ "url": "x", "error": KEY }] } });
+    let mut said = Vec::new();
+    for status in [200, 400, 401, 403, 429, 500] {
+        bench.stand_in.play(toolgate_tests::tavily::faults::Act::json(status, &error));
+        for (tool, arguments) in [
+            ("tavily_search", json!({ "query": "x" })),
+            ("tavily_research", json!({ "input": "x" })),
+            ("tavily_usage", json!({})),
+            ("tavily_feedback", json!({ "request_id": "r" })),
+        ] {
+            let result = bench.call(tool, arguments).await;
+            assert!(
+                result.is_error && text(&result).contains("The key (the key) is unknown."),
+                "{tool} {}",
+                text(&result)
+            );
+            said.push(format!("{result:?}"));
+        }
+    }
+    let failed = json!({ "request_id": "r", "status": "failed", "error": format!("{KEY} ran out") });
+    bench.stand_in.play(toolgate_tests::tavily::faults::Act::json(200, &failed));
+    said.push(format!("{:?}", bench.call("tavily_research", json!({ "input": "x" })).await));
+    let body = format!("data: {{\"object\":\"error\",\"error\":\"{KEY} ran out\"}}\n\n");
+    let headers = vec![("content-type", "text/event-stream".to_owned())];
+    bench.stand_in.play(toolgate_tests::tavily::faults::Act::Answer { status: 200, headers, body });
+    said.push(format!("{:?}", bench.call("tavily_research", json!({ "input": "x" })).await));
+    said.push(format!("{:?}", bench.call("tavily_get_research", json!({})).await));
+    said.push(format!("{:?}", bench.notices.lock().unwrap()));
+    for said in said {
+        assert!(!said.contains(KEY), "{said}");
+    }
+    for entry in std::fs::read_dir(bench.state.path().join("research")).unwrap() {
+        let kept = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!kept.contains(KEY), "{kept}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_key_is_told_to_the_operator_once_and_shows_in_health() {
     let bench = Bench::new().await;
     bench.stand_in.fail("key-deactivated");

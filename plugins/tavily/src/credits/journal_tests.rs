@@ -1,5 +1,6 @@
 //! The journal, with days that a test chooses.
 
+use proptest::prelude::*;
 use time::macros::date;
 
 use super::*;
@@ -143,4 +144,69 @@ fn files_of_long_ago_are_removed_and_others_are_not() {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     left.sort_unstable();
     assert_eq!(left, ["2020-01-01.txt", "2026-10-23.jsonl", "2026-11-22.jsonl", "notes.jsonl"]);
+}
+
+/// What is done to a journal: reserve, settle one of those before, or read it anew as after a crash.
+#[derive(Debug, Clone)]
+enum Step {
+    Reserve(u8, u32),
+    Settle(usize, u32),
+    Crash(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..3_u8, 0..6_u32).prop_map(|(who, amount)| Step::Reserve(who, amount)),
+        3 => (0..20_usize, 0..6_u32).prop_map(|(which, amount)| Step::Settle(which, amount)),
+        1 => (0..40_usize).prop_map(Step::Crash),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_course_of_things_lets_a_ceiling_be_gone_over_or_money_be_forgotten(steps in steps()) {
+        const MOST: u32 = 12;
+        let folder = folder();
+        let mut journal = Journal::new(folder.path().into());
+        // What is certain: who holds what, and what was settled to what.
+        let mut grants: Vec<(u8, u32, Option<u32>)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Reserve(who, amount) => {
+                    let id = grants.len().to_string();
+                    let op = reserve(&id, &who.to_string(), amount, Some(MOST), None);
+                    if journal.transact(TODAY, &[op]).unwrap() == [Reply::Done] {
+                        grants.push((who, amount, None));
+                    }
+                }
+                Step::Settle(which, amount) => {
+                    let Some((_, reserved, settled)) = grants.get_mut(which) else { continue };
+                    // Tavily bills at most what was set aside.
+                    let amount = amount.min(*reserved);
+                    journal.transact(TODAY, &[settle(&which.to_string(), amount)]).unwrap();
+                    settled.get_or_insert(amount);
+                }
+                Step::Crash(torn) => {
+                    // Half a line at the end is what a crash leaves behind.
+                    let file = folder.path().join("2026-11-22.jsonl");
+                    if file.exists() {
+                        let half = &br#"{"settle":"0","amount":0}"#[..torn.min(24)];
+                        let mut open = OpenOptions::new().append(true).open(&file).unwrap();
+                        open.write_all(half).unwrap();
+                    }
+                    journal = Journal::new(folder.path().into());
+                }
+            }
+            for who in 0..3_u8 {
+                let own = grants.iter().filter(|(whose, ..)| *whose == who);
+                let expected: u32 = own.map(|(_, reserved, settled)| settled.unwrap_or(*reserved)).sum();
+                let all: u32 = grants.iter().map(|(_, reserved, settled)| settled.unwrap_or(*reserved)).sum();
+                prop_assert!(expected <= MOST);
+                prop_assert_eq!(journal.transact(TODAY, &[look(&who.to_string())]).unwrap(), [used(expected, all)]);
+            }
+        }
+    }
 }

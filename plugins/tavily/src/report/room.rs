@@ -85,6 +85,8 @@ const PASSAGE: &str = " [...] ";
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -163,6 +165,16 @@ mod tests {
             let mut text = given.to_owned();
             let off = cut(&mut text, limit);
             assert_eq!((text.as_str(), off), (expected, given.len() - expected.len()), "{given:?} at {limit}");
+        }
+    }
+    proptest! {
+        #[test]
+        fn a_cut_text_is_the_beginning_of_it_and_no_longer_than_it_may_be(text in "(\\PC|\n| |ä|政){0,200}", limit in 0..400_usize) {
+            let mut kept = text.clone();
+            let omitted = cut(&mut kept, limit);
+            prop_assert!(text.starts_with(&kept));
+            prop_assert!(kept.len() <= limit || kept == text && text.len() <= limit);
+            prop_assert_eq!(omitted, text.len() - kept.len());
         }
     }
 }

@@ -7,7 +7,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,16 @@ use crate::credits::{Hold, make_folder, sync_folder};
 /// How long a research can be asked for after it was started.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How rarely old ones are looked for.
+const SWEPT: Duration = Duration::from_secs(3600);
+
 /// The folder of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Handles {
     folder: PathBuf,
     host: HostHandle,
+    /// When old ones were last looked for.
+    swept: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Whose a research is: the person or machine, through the client that it was started with.
@@ -105,7 +111,7 @@ impl Record {
 impl Handles {
     /// Below a state folder; does no I/O.
     pub(crate) fn new(state: &Path, host: HostHandle) -> Self {
-        Self { folder: state.join("research"), host }
+        Self { folder: state.join("research"), host, swept: Arc::default() }
     }
 
     /// Make sure that a record can be kept, before something is started that needs one.
@@ -197,6 +203,12 @@ impl Handles {
 
     /// What nobody can ask for any more; a file that stays does no harm.
     fn forget_old(&self) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.is_some_and(|then| then.elapsed() < SWEPT) {
+            return;
+        }
+        *swept = Some(Instant::now());
+        drop(swept);
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         for entry in entries.flatten() {
             let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|then| then.elapsed().ok());

@@ -91,7 +91,7 @@ async fn follow(
             Ok(next) => next,
             Err(_) => return Err(Failure::new(Code::Timeout).maybe_billed()),
         };
-        let (events, lost) = match next {
+        let (mut events, lost) = match next {
             Ok(Some(bytes)) => {
                 heard += bytes.len();
                 (decoder.feed(&bytes), None)
@@ -100,7 +100,8 @@ async fn follow(
             // A connection that breaks behind the last event has said all that it had to.
             Err(failure) => (std::mem::take(&mut decoder).end().into_iter().collect(), Some(Some(failure))),
         };
-        for event in &events {
+        for event in &mut events {
+            event.data = shared.upstream.without_key(&event.data).into_owned();
             for step in story.hear(event) {
                 // A caller that cannot keep up misses steps; one that is gone misses all.
                 let _ = tell.try_send(step);

@@ -95,6 +95,8 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn all(bytes: &[u8], portion: usize) -> Vec<(String, String)> {
@@ -133,5 +135,11 @@ mod tests {
     fn what_is_done_is_told_before_the_stream_ends() {
         let mut decoder = Decoder::default();
         assert_eq!(decoder.feed(b"event: done\n").len(), 1, "the connection may stay open");
+    }
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(bytes in proptest::collection::vec(any::<u8>(), 0..300), portion in 1..40_usize) {
+            prop_assert_eq!(all(&bytes, portion), all(&bytes, bytes.len().max(1)));
+        }
     }
 }

@@ -92,18 +92,22 @@ pub(super) fn take_apart(text: &str) -> String {
     out
 }
 
-/// How long a text is without the `<` or `</` at its end, also where it is written in another way.
+/// How long a text is without the `<` or `</` at its end, also where it is written in another way, or many times.
 fn without_opening(text: &str) -> usize {
-    let open = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '\\' | '／' | '∕' | '⁄'));
-    let bare = open.trim_end_matches(['<', '＜', '‹', '〈', '﹤', '⟨', '˂', '❮', '«']);
-    let spelled = ["&lt;", "&lt", "&#60;", "&#x3c;", "%3c", "\\u003c", "\\x3c"].iter().find_map(|spelled| {
-        let at = open.len().checked_sub(spelled.len())?;
-        open.get(at..).filter(|end| end.eq_ignore_ascii_case(spelled)).map(|_| at)
-    });
-    match spelled {
-        Some(at) => at,
-        None if bare.len() < open.len() => bare.len(),
-        None => text.len(),
+    let mut left = text;
+    loop {
+        let open = left.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '\\' | '／' | '∕' | '⁄'));
+        let bare = open.trim_end_matches(['<', '＜', '‹', '〈', '﹤', '⟨', '˂', '❮', '«']);
+        let spelled = ["&lt;", "&lt", "&#60;", "&#x3c;", "%3c", "\\u003c", "\\x3c"].iter().find_map(|spelled| {
+            let at = bare.len().checked_sub(spelled.len())?;
+            bare.get(at..).filter(|end| end.eq_ignore_ascii_case(spelled)).map(|_| at)
+        });
+        match spelled {
+            Some(at) => left = &bare[..at],
+            None if bare.len() < open.len() => left = bare,
+            // Blanks and slashes alone are no opening.
+            None => return left.len(),
+        }
     }
 }
 
@@ -134,6 +138,10 @@ fn word<'a>(text: &'a str, expected: &str) -> Option<&'a str> {
 fn folded(c: char) -> Option<char> {
     if c.is_ascii() {
         return Some(c.to_ascii_lowercase());
+    }
+    // Han, kana and hangul look like no letter, and there are many of them.
+    if ('\u{3400}'..='\u{d7ff}').contains(&c) {
+        return Some(c);
     }
     let joins = matches!(c, '\u{200c}' | '\u{200d}' | '\u{34f}' | '\u{fe00}'..='\u{fe0f}');
     if joins || is_combining_mark(c) {
@@ -168,6 +176,8 @@ fn offset(to: char, c: char, from: char) -> char {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
 
     #[test]
@@ -247,5 +257,19 @@ mod tests {
         assert_eq!(id(&stable, "x").len(), LENGTH + 1);
         assert_ne!(id(&stable, "x")[..LENGTH], id(&stable, "y")[..LENGTH]);
         assert_ne!(id(&stable, "x"), id(&Marks::stable(b"other"), "x"));
+    }
+    proptest! {
+        #[test]
+        fn whatever_a_text_is_made_of_it_holds_no_mark(
+            parts in vec(select(vec![
+                "untrusted", "UNTRUSTED", "un", "trusted", "ｕｎtrusted", "սոtrustеԁ", "-", "_", " ", "\n", "web", "Web", "wеb", "<", "</",
+                "＜", ">", "\u{200d}", "\u{fe0f}", "&lt;", "\\u003c", "x", "id=\"a\"", "/",
+            ]), 0..12),
+        ) {
+            let apart = take_apart(&parts.concat());
+            let plain: String = apart.chars().filter_map(folded).collect();
+            prop_assert!(!plain.contains("untrusted-web") && !plain.contains("untrustedweb"), "{parts:?} became {apart:?}");
+            prop_assert_eq!(take_apart(&apart), apart, "once is enough");
+        }
     }
 }

@@ -228,6 +228,15 @@ impl Failure {
         self
     }
 
+    /// The same with Tavily's words edited.
+    pub(crate) fn edited(mut self, edit: impl Fn(&str) -> String) -> Self {
+        let failed = self.details.failed.iter_mut().map(|failed| &mut failed.error);
+        for said in self.details.upstream_message.iter_mut().chain(failed) {
+            *said = edit(said);
+        }
+        self
+    }
+
     /// Asking again at once, or nearly, makes sense.
     pub(super) fn retryable(mut self) -> Self {
         self.retried = true;
@@ -277,7 +286,8 @@ impl Failure {
         failure.details.request_id = request_id.map(|id| text::line(id, 100));
         let failed = detail["failed_results"].as_array().map_or(&[][..], Vec::as_slice);
         failure.details.failed = failed.iter().take(20).map(FailedUrl::read).collect();
-        failure.stream_required = detail["error_code"] == "research_stream_required";
+        let codes = [&detail["error_code"], &body["error_code"], &body["error"]["code"]];
+        failure.stream_required = codes.iter().any(|code| **code == "research_stream_required");
         failure
     }
 

@@ -9,6 +9,7 @@ mod headers;
 mod retry;
 
 use std::{
+    borrow::Cow,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant, SystemTime},
 };
@@ -30,7 +31,7 @@ pub(crate) use self::{
 };
 use crate::{
     credits::Grant,
-    settings::{Settings, is_loopback},
+    settings::{ApiKey, Settings, is_loopback},
 };
 
 /// What is left of the host's deadline for saying that time ran out.
@@ -42,7 +43,8 @@ const LONGEST_ERROR: usize = 256 * 1024;
 pub(crate) struct Upstream {
     http: reqwest::Client,
     base: Url,
-    keyless: bool,
+    /// Empty if there is none.
+    key: ApiKey,
     /// What the ids of callers are hashed with, if they are sent at all.
     human_id_salt: Option<Sha256>,
     backoff: Backoff,
@@ -133,7 +135,7 @@ impl Upstream {
         Ok(Self {
             http,
             base,
-            keyless: settings.keyless(),
+            key: settings.api_key.clone(),
             human_id_salt: headers::human_id_salt(settings),
             backoff: Backoff::default(),
             key_refused: AtomicBool::new(false),
@@ -149,7 +151,15 @@ impl Upstream {
 
     /// Whether there is no key.
     pub(crate) fn is_keyless(&self) -> bool {
-        self.keyless
+        self.key.expose().is_empty()
+    }
+
+    /// What Tavily says of a failure, without our key: some say which key they refuse.
+    pub(crate) fn without_key<'a>(&self, said: &'a str) -> Cow<'a, str> {
+        match self.key.expose() {
+            key if key.len() < 8 || !said.contains(key) => said.into(),
+            key => said.replace(key, "(the key)").into(),
+        }
     }
 
     /// When a call that starts now must be done: by the host's deadline or our own, whichever comes first.
@@ -252,7 +262,8 @@ impl Upstream {
         let retry_after = retry_after.and_then(|value| retry::retry_after(value, SystemTime::now()));
         // Its status says enough where its words cannot be read.
         let body = self.read(response, LONGEST_ERROR).await.unwrap_or_default();
-        Err(Failure::read(status, retry_after, &body))
+        let body = String::from_utf8_lossy(&body);
+        Err(Failure::read(status, retry_after, self.without_key(&body).as_bytes()))
     }
 
     async fn read(&self, mut response: Response, longest: usize) -> Result<Bytes, Failure> {
@@ -295,7 +306,7 @@ impl Upstream {
                     return;
                 }
                 let said = failure.text().unwrap_or("no reason given");
-                let remedy = match self.keyless {
+                let remedy = match self.is_keyless() {
                     true => "keyless mode is not offered; set `api_key`",
                     false if said.to_ascii_lowercase().contains("deactivated") => {
                         "the account of this key is deactivated: ask Tavily why, or set the `api_key` of another"
