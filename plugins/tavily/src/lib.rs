@@ -1,6 +1,6 @@
 //! Web search, reading, mapping, crawling and research through Tavily (<https://docs.tavily.com>).
 //!
-//! The way of a call: a tool (`tools/`) checks its arguments and writes Tavily's request, [`shared`] sets its price aside
+//! The way of a call: a tool (`tools/`) checks its arguments and writes Tavily's request, `shared` sets its price aside
 //! (`credits/`) and remembers its answer (`cache`), `upstream/` sends it, retries and names failures, `safety/` and
 //! `sites/` treat what comes from the web as what it is, and `report/` makes a result of it. `research/` follows what
 //! takes longer than a call. One file a tool; a new one adds a line to [`provider`].

@@ -287,6 +287,21 @@ async fn an_answer_that_is_done_at_once_is_done() {
 }
 
 #[tokio::test]
+async fn a_report_without_a_name_is_kept_here() {
+    let bench = Bench::new().await;
+    let report = json!({ "status": "completed", "content": "# At once", "usage": { "credits": 5 } });
+    bench.stand_in.play(Act::json(200, &report));
+    let result = bench.call("tavily_research", input()).await;
+    assert_eq!(structured(&result)["content"], "# At once");
+    bench.sent();
+    let id = structured(&result)["request_id"].clone();
+    let again = bench.call("tavily_get_research", json!({ "request_id": id })).await;
+    assert_eq!(structured(&again)["content"], "# At once", "{}", text(&again));
+    assert_eq!(structured(&again)["cost"], json!({ "credits": 5, "estimated": false }));
+    assert!(bench.sent().is_empty());
+}
+
+#[tokio::test]
 async fn a_name_that_cannot_be_passed_on_is_kept_here() {
     let bench = Bench::new().await;
     bench.stand_in.fail("research-odd-name");
@@ -345,7 +360,8 @@ async fn a_state_folder_that_cannot_be_written_keeps_anything_from_being_begun()
     let bench = Bench::new().await;
     std::fs::write(bench.state.path().join("research"), "a file").unwrap();
     let result = bench.call("tavily_research", input()).await;
-    assert!(result.is_error && text(&result).contains("cannot keep what it starts"), "{}", text(&result));
+    assert!(text(&result).contains("cannot keep what it starts"), "{}", text(&result));
+    assert_eq!(error(&result)["code"], "state_unavailable");
     assert!(bench.sent().is_empty());
     assert_eq!(bench.stand_in.used(KEY), 0);
 }

@@ -193,10 +193,7 @@ async fn a_crawl_gives_pages_with_their_text() {
     assert_eq!(page["images"], json!([{ "url": "https://a.example/page/1.png" }]));
     assert_eq!(page["favicon"], "https://a.example/favicon.ico");
     let shown = without_id(text(&result)).1;
-    assert!(
-        shown.contains("<untrusted-web id=\"ID\">\n[2] untitled — https://a.example/page/1\n# Page 1\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("<untrusted-web id=\"ID\">\n[2] https://a.example/page/1\n# Page 1\n"), "{shown}");
     assert_eq!(
         bench.sent()[0],
         json!({

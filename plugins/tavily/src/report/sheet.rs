@@ -157,7 +157,7 @@ impl Sheet {
         }
         if !self.links.is_empty() {
             let _ = writeln!(out, "{}", self.links_label);
-            let lines: Vec<Cow<'_, str>> = self.links.iter().map(link_line).collect();
+            let lines: Vec<String> = self.links.iter().map(link_line).collect();
             envelope.wrap(&mut out, if full { lines.join("\n") } else { String::new() }.as_str());
             out.push('\n');
         }
@@ -178,8 +178,7 @@ impl Sheet {
     }
 
     fn entry(&self, envelope: &Envelope, source: &Source, full: bool) -> String {
-        let mut body =
-            format!("[{}] {} — {}", source.n, source.title.as_deref().unwrap_or("untitled"), shown(&source.url));
+        let mut body = line(source.n, source.title.as_deref(), &source.url);
         let score = source.score.map(|score| format!("score {score:.2}"));
         let published = source.published.as_deref().map(|date| format!("published {date}"));
         let about: Vec<String> = score.into_iter().chain(published).collect();
@@ -246,11 +245,16 @@ fn cut_note(omitted: usize, advice: &str) -> String {
     }
 }
 
-fn link_line(link: &Link) -> Cow<'_, str> {
-    match &link.title {
-        Some(title) => format!("[{}] {title} — {}", link.n, shown(&link.url)).into(),
-        None => format!("[{}] {}", link.n, shown(&link.url)).into(),
+/// The line that a source is cited by.
+fn line(n: usize, title: Option<&str>, url: &str) -> String {
+    match title {
+        Some(title) => format!("[{n}] {title} — {}", shown(url)),
+        None => format!("[{n}] {}", shown(url)),
     }
+}
+
+fn link_line(link: &Link) -> String {
+    line(link.n, link.title.as_deref(), &link.url)
 }
 
 /// An address as it is read: whole, unless it is longer than anybody reads.

@@ -12,7 +12,7 @@ use toolgate_plugin::{CallContext, JsonObject, ToolError};
 use uuid::Uuid;
 
 use super::{
-    Owner, Record, State, Steps, asking,
+    Outcome, Owner, Record, State, Steps, asking,
     handles::Running,
     listening::{self, Listener},
 };
@@ -20,7 +20,7 @@ use crate::{
     credits::{Credits, Grant},
     report::Cost,
     shared::Shared,
-    upstream::{Answer, Failure, Opened, Question},
+    upstream::{Answer, Code, Failure, Opened, Question},
 };
 
 /// How long Tavily may take to accept a research, or to begin a stream.
@@ -57,7 +57,8 @@ enum Way {
 /// Begin a research. What was sent is recorded even if the caller leaves meanwhile: it may have been billed.
 pub(crate) async fn begin(shared: &Arc<Shared>, plan: Plan, cx: &CallContext) -> Result<Begun, ToolError> {
     if shared.handles.prepare().await.is_err() {
-        return Err(ToolError::failed("this server cannot keep what it starts; tell its operator to look at the log"));
+        let words = "this server cannot keep what it starts; tell its operator to look at the log";
+        return Err(shared.fail(Failure::in_words(Code::StateUnavailable, words)));
     }
     let most = Credits::whole(plan.most);
     let reserved = shared.budget.reserve(&cx.caller.subject, most).await;
@@ -124,9 +125,14 @@ async fn accepted(
     match (task, done) {
         (task, Some(state)) => {
             let state = state.map_err(|failure| failure.with_cost(cost))?;
-            let record = plan.record(handle(task.as_deref()), task, grant);
-            if let State::Completed { credits, .. } = &state {
+            let mut record = plan.record(handle(task.as_deref()), task, grant);
+            if let State::Completed { content, credits, .. } = &state {
                 record.settle(shared, *credits);
+                // What has no name to ask by is kept here.
+                if record.task.is_none() {
+                    record.outcome = Some(Outcome::Report(content.clone()));
+                    record.cost = credits.map(Credits::as_f64);
+                }
             }
             // The report is in the caller's hands whether or not it can be asked for again.
             let _ = shared.handles.save(&Owner::of(&cx.caller), &record).await;
