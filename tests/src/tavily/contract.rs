@@ -44,6 +44,11 @@ impl Endpoint {
         self.0["id"].as_str().unwrap_or_default()
     }
 
+    /// Its method.
+    pub fn method(self) -> &'static str {
+        self.0["method"].as_str().unwrap_or_default()
+    }
+
     /// Its path, with a name in braces where an id goes.
     pub fn path(self) -> &'static str {
         self.0["path"].as_str().unwrap_or_default()

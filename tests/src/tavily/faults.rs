@@ -295,6 +295,13 @@ pub fn named(name: &str) -> Option<Script> {
         "odd-shapes" => Act::Alter(odd).into(),
         _ => {
             let given = &list("fault_cases").iter().find(|case| case["id"] == name)?["stand_in"];
+            if let Some(words) = given.as_str() {
+                // "429 without Retry-After": the status says what the rest means.
+                let status = words.get(..3)?.parse().ok().filter(|status| (400..600).contains(status))?;
+                let documented = Some(search.error(status)).filter(|body| !body.is_null());
+                let body = documented.unwrap_or_else(|| json!({ "detail": { "error": words } }));
+                return Some(Act::json(status, &body).into());
+            }
             let status = u16::try_from(given["status"].as_u64()?).ok()?;
             let body = given["body"].as_str().map_or_else(|| given["body"].to_string(), str::to_owned);
             Act::Answer { status, headers: Vec::new(), body }.into()

@@ -26,14 +26,15 @@ impl Patterns {
                     "names an internal system, which others must not learn; leave it out",
                 ));
             }
-            compile(pattern).map_err(|unsupported| match unsupported {
-                true => wrong(
-                    path,
-                    n,
-                    pattern,
-                    "uses look-around or a back-reference, which cannot be checked here; write it without",
-                ),
-                false => wrong(path, n, pattern, "is no regular expression; write it as \"^docs\\.example\\.com$\""),
+            compile(pattern).map_err(|fault| {
+                let why = match fault {
+                    Fault::NotHere => {
+                        "uses look-around or a back-reference, which cannot be checked here; write it without"
+                    }
+                    Fault::TooLarge => "is too large; shorten it",
+                    Fault::Broken => "is no regular expression; write it as \"^docs\\.example\\.com$\"",
+                };
+                wrong(path, n, pattern, why)
             })
         });
         read.collect::<Result<_, _>>().map(Self)
@@ -54,17 +55,28 @@ impl Patterns {
 /// Look at patterns for paths, which only Tavily runs: what cannot be one is told now.
 pub(crate) fn check(path: &str, given: Option<&[String]>) -> Result<(), ToolError> {
     for (n, pattern) in given.unwrap_or_default().iter().enumerate() {
-        if let Err(false) = compile(pattern) {
+        if matches!(compile(pattern), Err(Fault::Broken)) {
             return Err(wrong(path, n, pattern, "is no regular expression; write it as \"/docs/.*\""));
         }
     }
     Ok(())
 }
 
-/// The pattern, or whether it is only one that is not supported.
-fn compile(pattern: &str) -> Result<Regex, bool> {
+/// What is wrong with a pattern.
+enum Fault {
+    /// Other engines know what it uses.
+    NotHere,
+    TooLarge,
+    Broken,
+}
+
+fn compile(pattern: &str) -> Result<Regex, Fault> {
     let compiled = RegexBuilder::new(pattern).case_insensitive(true).size_limit(SIZE).dfa_size_limit(SIZE).build();
-    compiled.map_err(|error| error.to_string().contains("not supported"))
+    compiled.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => Fault::TooLarge,
+        error if error.to_string().contains("not supported") => Fault::NotHere,
+        _ => Fault::Broken,
+    })
 }
 
 /// Whether a pattern is little more than such a name.

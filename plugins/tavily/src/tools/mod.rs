@@ -58,7 +58,7 @@ impl Offers {
             },
             // Pages by the hundred.
             crawl: Offer {
-                endpoint: post("crawl")?.longest(32),
+                endpoint: post("crawl")?.longest(16),
                 defaults: crawl::defaults(&defaults.crawl, settings.max_pages.crawl)?,
             },
             research: Offer {
