@@ -151,7 +151,7 @@ async fn every_answer_is_right_and_every_credit_is_counted_while_faults_rotate()
                     break;
                 }
                 tavily.fail(fault);
-                tokio::time::sleep(Duration::from_millis(40)).await;
+                tokio::time::sleep(Duration::from_millis(15)).await;
             }
             tavily.play(Act::Serve);
         })
