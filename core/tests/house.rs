@@ -86,6 +86,18 @@ fn the_development_server_knows_nothing_of_the_rest() {
 }
 
 #[test]
+fn what_a_stranger_names_is_fetched_in_one_place() {
+    for (path, text) in sources(&root().join("src/devauth")) {
+        let tests = path.components().any(|part| part.as_os_str() == "tests");
+        if !tests && !path.ends_with("documents/fetch.rs") {
+            for word in ["reqwest::", "lookup_host", "TcpStream"] {
+                assert!(!text.contains(word), "{} has {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn rmcp_stays_in_its_room() {
     for module in FLOORS.into_iter().filter(|module| *module != "mcp") {
         for (path, text) in sources(&root().join("src").join(module)) {

@@ -21,6 +21,9 @@ const { values: options } = parseArgs({
 });
 const { sdk, protocol, endpoint, issuer } = options;
 const stateless = protocol === STATELESS;
+// The resource identifier ends in no slash, whatever one gives to a client; and the path under which a proxy serves it.
+const canonical = endpoint.replace(/\/$/, '');
+const prefix = new URL(issuer).pathname.replace('/dev/auth', '');
 
 const SDKS = {
   v2: () => import('@modelcontextprotocol/client'),
@@ -166,9 +169,11 @@ async function run() {
     assert.doesNotMatch(refused.challenge, /error=/);
   });
   await claim('discovery leads from the resource to its authorization server', () => {
-    const found = exchanges(({ url, status }) => url.pathname.startsWith('/.well-known/') && status === 200);
+    const found = exchanges(({ url, status }) => url.pathname.includes('/.well-known/') && status === 200);
     const [resource, server] = found.map(({ url }) => url);
-    assert.equal(resource.pathname, `/.well-known/oauth-protected-resource${new URL(endpoint).pathname}`);
+    const [refused] = exchanges(({ url }) => url.href === endpoint);
+    assert.equal(resource.href, /resource_metadata="([^"]*)"/.exec(refused.challenge)[1]);
+    assert.ok(resource.pathname.endsWith(`/oauth-protected-resource${new URL(canonical).pathname.replace(prefix, '')}`));
     assert.equal(server.origin, new URL(issuer).origin);
     assert.match(server.pathname, /\/\.well-known\/(oauth-authorization-server|openid-configuration)/);
     if (sdk === 'v2') assert.equal(store.discovery.authorizationServerMetadata.issuer, issuer);
@@ -180,13 +185,13 @@ async function run() {
   });
   await claim('the sign-in uses PKCE, the resource, and asks for no more than reading', () => {
     assert.equal(authorization.searchParams.get('code_challenge_method'), 'S256');
-    assert.equal(authorization.searchParams.get('resource'), endpoint);
+    assert.equal(authorization.searchParams.get('resource'), canonical);
     assert.ok(scopes(authorization.searchParams.get('scope')).has(READ));
     assert.ok(!scopes(authorization.searchParams.get('scope')).has(WRITE));
     const [exchange] = tokenRequests('authorization_code');
     assert.equal(exchange.status, 200);
     assert.ok(exchange.form.code_verifier);
-    assert.equal(exchange.form.resource, endpoint);
+    assert.equal(exchange.form.resource, canonical);
     assert.ok(scopes(store.stored.scope).has(READ));
     assert.ok(!scopes(store.stored.scope).has(WRITE));
     assert.ok(person.forms.length > 0, 'nobody was asked for consent');

@@ -136,7 +136,7 @@ async fn call(
     };
     match end {
         CallEnd::Result(result) => show(&result, options.json),
-        CallEnd::InvalidArguments { path, message } => print::failure(&misfit(&path, &message)),
+        CallEnd::OutsideSchema { path, message } => print::failure(&misfit(&path, &message)),
         CallEnd::UnknownTool => print::failure("the plugin does not know the tool"),
     }
 }

@@ -88,6 +88,7 @@ fn banner(server: &Server) -> String {
         let _ = writeln!(text, "  failed    plugin \"{name}\": {reason}");
     }
     let _ = writeln!(text, "  sign-in   {}", common.unwrap_or_default());
+    let _ = writeln!(text, "  page      {url}/");
     let _ = writeln!(text, "  docs      {url}/docs");
     if let Some((_, provider, tool, rules)) = easiest {
         let arguments = match &*tool.tool {

@@ -137,6 +137,8 @@ impl fmt::Display for ProviderKind {
 pub struct DevAuthSection {
     /// Let `dev` or `none` serve a `public_url` that is not loopback: anyone who reaches it can sign in.
     pub allow_public: bool,
+    /// Fetch the metadata document of a client whose id is a URL from this machine too, such as `http://localhost:8080/client.json`: for developing a client. Otherwise documents come over https from public addresses alone.
+    pub client_metadata_from_loopback: bool,
     /// Keep keys, clients and refresh tokens over restarts, in `server.state_dir`. Otherwise they live in memory.
     pub persist: bool,
     /// How long an access token is valid.
@@ -149,6 +151,7 @@ impl Default for DevAuthSection {
     fn default() -> Self {
         Self {
             allow_public: false,
+            client_metadata_from_loopback: false,
             persist: false,
             access_token_ttl: Duration::seconds(3600),
             refresh_token_ttl: Duration::seconds(86_400),

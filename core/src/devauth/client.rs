@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DevAuth,
+    documents::DocumentUrl,
     form::Form,
     ledger::Ledger,
     opaque,
@@ -49,6 +50,23 @@ pub(super) struct Metadata {
 }
 
 impl Client {
+    /// A client that is named by its metadata document, as far as requests without a browser need to know it. What it
+    /// may have was settled when its document was read at the authorization endpoint, and is in its codes and grants: so
+    /// nothing is fetched here, a stranger's request reaches nobody, and a refresh works while the client's site is
+    /// down or after this server was started anew.
+    fn described() -> Self {
+        let metadata = Metadata {
+            client_name: None,
+            redirect_uris: Vec::new(),
+            grant_types: ["authorization_code", "refresh_token"].map(str::to_owned).to_vec(),
+            response_types: vec!["code".to_owned()],
+            token_endpoint_auth_method: "none".to_owned(),
+            scope: None,
+            echoed: serde_json::Map::new(),
+        };
+        Self { issued_at: 0, last_used: 0, secret_digest: None, metadata }
+    }
+
     pub(super) fn may_use(&self, grant_type: &str) -> bool {
         self.metadata.grant_types.iter().any(|registered| registered == grant_type)
     }
@@ -107,6 +125,13 @@ impl DevAuth {
     /// The client that the credentials prove, marked as used. A public client proves nothing: it is only named.
     /// A confidential client may send its secret either way, whichever it registered.
     pub(super) fn authenticate(&self, ledger: &mut Ledger, shown: &Credentials) -> Result<(String, Client), Refusal> {
+        if DocumentUrl::is_meant(&shown.client_id) {
+            self.documents.check(&shown.client_id).map_err(|fault| invalid_client(&fault.to_string()))?;
+            if shown.secret.is_some() {
+                return Err(invalid_client("this client has no secret; send 'client_id' alone"));
+            }
+            return Ok((shown.client_id.clone(), Client::described()));
+        }
         let now = self.now();
         let Some(client) = ledger.clients.get_mut(&shown.client_id) else {
             return Err(invalid_client("this client is not registered here; register it again"));

@@ -11,7 +11,7 @@ use std::{
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{client::Client, opaque};
+use super::{client::Client, documents::DocumentUrl, opaque};
 
 /// Most clients; the longest unused leaves first.
 pub(super) const MAX_CLIENTS: usize = 1000;
@@ -45,11 +45,31 @@ pub(super) struct Transaction {
     /// The digest of the cookie that ties the transaction to the browser that began it.
     pub(super) browser_digest: String,
     pub(super) client_id: String,
+    pub(super) applicant: Applicant,
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) code_challenge: String,
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
+}
+
+/// What a client was found to be when it sent the browser.
+#[derive(Clone)]
+pub(super) struct Applicant {
+    /// The name that it gives itself.
+    pub(super) name: Option<String>,
+    pub(super) origin: Origin,
+    /// Whether it gets a refresh token.
+    pub(super) refreshes: bool,
+}
+
+/// Where what is known of a client comes from.
+#[derive(Clone)]
+pub(super) enum Origin {
+    /// It registered itself at this time, in seconds since the epoch.
+    Registration(u64),
+    /// From the document that its id names.
+    Document(DocumentUrl),
 }
 
 /// An authorization code that was not redeemed yet.
@@ -60,6 +80,8 @@ pub(super) struct Code {
     pub(super) subject: String,
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
+    /// Whether the client gets a refresh token.
+    pub(super) refreshes: bool,
 }
 
 /// What a person once allowed a client: the family of all tokens that come from one code.
@@ -110,6 +132,11 @@ impl Ledger {
         self.grants.iter().find(|(_, grant)| grant.code_digest == code_digest).map(|(id, _)| id.clone())
     }
 
+    /// The grants of a client that have not ended.
+    pub(super) fn grants_of(&self, client_id: &str, now: u64) -> impl Iterator<Item = &Grant> {
+        self.grants.values().filter(move |grant| grant.client_id == client_id && grant.ends_at() > now)
+    }
+
     /// Ends a grant with all its tokens.
     pub(super) fn revoke_grant(&mut self, grant_id: &str, revocations: &Revocations, now: u64) {
         if let Some(grant) = self.grants.remove(grant_id) {
@@ -146,6 +173,11 @@ impl<V> Pending<V> {
 
     pub(super) fn peek(&self, key: &str, now: u64) -> Option<&V> {
         self.0.get(key).filter(|(ends_at, _)| *ends_at > now).map(|(_, value)| value)
+    }
+
+    #[cfg(test)]
+    pub(super) fn only(&self) -> Option<&V> {
+        self.0.first().filter(|_| self.0.len() == 1).map(|(_, (_, value))| value)
     }
 
     pub(super) fn take(&mut self, key: &str, now: u64) -> Option<V> {

@@ -5,13 +5,17 @@
 //! of the crate: what it may grant comes in through [`Settings`], what it grants leaves as signed tokens. Anyone
 //! who reaches it can sign in as anyone: it must never be what protects something real.
 //!
-//! A request passes `routes` (HTTP) into one of `register`, `authorize`, `token`, `revocation`; these decide, and
-//! keep what they must remember in the `ledger`.
+//! A request passes `routes` (HTTP) into one of `register`, `authorize`, `consent`, `token`, `revocation`; these decide,
+//! and keep what they must remember in the `ledger`. A client is known because it registered, or because its id is the
+//! URL of a document that says what it is (`documents`), which is the one thing that this server ever fetches.
 
 mod authorize;
 mod client;
+mod consent;
+mod documents;
 mod form;
 mod keys;
+mod label;
 mod ledger;
 mod opaque;
 mod page;
@@ -40,6 +44,7 @@ use arc_swap::ArcSwap;
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::{Value, json};
 
+use documents::Documents;
 use keys::SigningKey;
 use ledger::{Ledger, Revocations};
 use refusal::{ErrorCode, Refusal};
@@ -52,8 +57,9 @@ pub struct Settings {
     pub issuer: String,
     /// The scopes that may be granted, each with a description for the consent page, in the order shown.
     pub scopes: Vec<(String, String)>,
-    /// The resource identifiers that `resource` may name (RFC 8707), compared byte for byte. With exactly one,
-    /// it is the audience also of requests that name none; with several, such a request is `invalid_target`.
+    /// The resource identifiers that `resource` may name (RFC 8707); a slash at the end and the case of scheme and host do
+    /// not matter, and the audience is always what stands here. With exactly one, it is the audience also of requests that
+    /// name none; with several, such a request is `invalid_target`.
     pub resources: Vec<String>,
     /// The folder that keeps the signing key, clients and grants over a restart; `None` keeps them in memory.
     pub state_dir: Option<PathBuf>,
@@ -61,6 +67,11 @@ pub struct Settings {
     pub access_token_ttl: Duration,
     /// How long a refresh token may lie unused.
     pub refresh_token_ttl: Duration,
+    /// Whether a client's metadata document may be on this machine, such as `http://localhost:8080/client.json`. Only
+    /// for a server that nobody else reaches: with it, a `client_id` makes the server send requests to this machine.
+    pub loopback_documents: bool,
+    /// What an operator writes to allow that: shown to developers whose document was refused for it.
+    pub loopback_documents_setting: &'static str,
 }
 
 /// Why the authorization server cannot start.
@@ -108,6 +119,7 @@ pub struct DevAuth {
     key: SigningKey,
     ledger: Mutex<Ledger>,
     revocations: Revocations,
+    documents: Documents,
     state_dir: Option<StateDir>,
     /// Seconds by which this server's clock runs ahead; only tests set it.
     ahead: AtomicU64,
@@ -141,8 +153,11 @@ impl DevAuth {
             Some(dir) => dir.ledger()?,
             None => Default::default(),
         };
+        let origin = issuer.origin().ascii_serialization();
+        let (loopback, setting) = (settings.loopback_documents, settings.loopback_documents_setting);
         Ok(Arc::new(Self {
-            origin: issuer.origin().ascii_serialization(),
+            documents: Documents::new(loopback, setting, origin.clone()),
+            origin,
             base_path: issuer.path().trim_end_matches('/').to_owned(),
             offer: ArcSwap::from_pointee(Offer {
                 scopes: settings.scopes.clone(),
@@ -198,6 +213,7 @@ impl DevAuth {
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
+            "client_id_metadata_document_supported": true,
             "protected_resources": offer.resources,
         })
     }
@@ -295,13 +311,28 @@ fn scope_tokens(scope: &str) -> impl Iterator<Item = &str> {
 
 /// Those of `granted` that `asked` names, all if it names none; `invalid_target` if it names another.
 fn narrow_resources(granted: &[String], asked: &[&str]) -> Result<Vec<String>, Refusal> {
-    if let Some(foreign) = asked.iter().find(|asked| !granted.iter().any(|granted| granted == *asked)) {
+    if let Some(foreign) = asked.iter().find(|asked| !granted.iter().any(|granted| names(asked, granted))) {
         return Err(Refusal::new(
             ErrorCode::InvalidTarget,
             format!("'{foreign}' is not among the resources here; use one of '{}'", granted.join("', '")),
         ));
     }
-    Ok(granted.iter().filter(|granted| asked.is_empty() || asked.contains(&granted.as_str())).cloned().collect())
+    let wanted = |granted: &&String| asked.is_empty() || asked.iter().any(|asked| names(asked, granted));
+    Ok(granted.iter().filter(wanted).cloned().collect())
+}
+
+/// Whether a `resource` parameter means this resource. Clients that were given its address with a slash at the end send it
+/// so, and MCP asks for leniency about the case of scheme and host (2026-07-28, `basic/authorization`, "Canonical Server
+/// URI"). The rest counts to the letter.
+fn names(asked: &str, resource: &str) -> bool {
+    let parts = |uri: &str| {
+        let (scheme, rest) = uri.split_once("://")?;
+        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(at);
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        Some((scheme.to_ascii_lowercase(), authority.to_ascii_lowercase(), rest.to_owned()))
+    };
+    asked == resource || parts(asked).is_some_and(|asked| Some(asked) == parts(resource))
 }
 
 fn parse_issuer(issuer: &str) -> Result<url::Url, OpenError> {

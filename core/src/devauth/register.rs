@@ -1,7 +1,7 @@
 //! Dynamic client registration (RFC 7591), open to anyone.
 //!
-//! Owns what a registration may say. As section 3.2.1 allows, what this server does not support is left out of
-//! the answer rather than refused, where the client can live without it.
+//! Owns what a registration may say, and with it what a metadata document may. As section 3.2.1 allows, what this server
+//! does not support is left out of the answer rather than refused, where the client can live without it.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -18,7 +18,11 @@ use super::{
 const MAX_REDIRECT_URIS: usize = 32;
 /// Longest client name, in characters.
 const MAX_NAME: usize = 200;
-/// Members that are checked for nothing but their type, kept and given back.
+/// Most contacts in one registration.
+const MAX_CONTACTS: usize = 16;
+/// Longest other text, in characters.
+const MAX_TEXT: usize = 2048;
+/// Members that are checked for type and length, kept and given back.
 const ECHOED: [&str; 8] = [
     "client_uri",
     "logo_uri",
@@ -30,8 +34,9 @@ const ECHOED: [&str; 8] = [
     "application_type",
 ];
 
+/// What a client asks for.
 #[derive(Deserialize)]
-struct Registration {
+pub(super) struct Registration {
     client_name: Option<String>,
     redirect_uris: Option<Vec<String>>,
     grant_types: Option<Vec<String>>,
@@ -42,6 +47,17 @@ struct Registration {
     rest: Map<String, Value>,
 }
 
+/// What differs between the ways to become a client.
+pub(super) struct Terms {
+    /// The grant types that are registered; others that are asked for are left out.
+    pub(super) grant_types: &'static [&'static str],
+    /// How a client authenticates that does not say.
+    pub(super) default_auth_method: &'static str,
+}
+
+/// RFC 7591 section 2.
+const REGISTERED: Terms = Terms { grant_types: &GRANT_TYPES, default_auth_method: "client_secret_basic" };
+
 fn invalid(description: impl AsRef<str>) -> Refusal {
     Refusal::new(ErrorCode::InvalidClientMetadata, description)
 }
@@ -51,7 +67,9 @@ impl DevAuth {
     pub(super) fn register(&self, body: &[u8]) -> Result<Value, Refusal> {
         let registration: Registration =
             serde_json::from_slice(body).map_err(|error| invalid(format!("not a registration: {error}")))?;
-        let metadata = self.accept(registration)?;
+        let scope = registration.scope.as_deref().map(|asked| self.registered_scope(asked));
+        let mut metadata = accept(registration, &REGISTERED)?;
+        metadata.scope = scope.filter(|scope| !scope.is_empty());
 
         let now = self.now();
         let client_id = format!("client_{}", opaque::name());
@@ -79,78 +97,86 @@ impl DevAuth {
         Ok(answer)
     }
 
-    fn accept(&self, asked: Registration) -> Result<Metadata, Refusal> {
-        let grant_types = known(asked.grant_types, &GRANT_TYPES, &["authorization_code"]);
-        if grant_types.is_empty() {
-            return Err(invalid(format!("no grant type of this server; it knows '{}'", GRANT_TYPES.join("', '"))));
-        }
-        let uses = |grant_type: &str| grant_types.iter().any(|registered| registered == grant_type);
-        let signs_in = uses("authorization_code");
-        if uses("refresh_token") && !signs_in {
-            return Err(invalid("'refresh_token' needs 'authorization_code' beside it; nothing else issues one"));
-        }
-
-        let response_types = known(asked.response_types, &["code"], if signs_in { &["code"] } else { &[] });
-        if signs_in && response_types.is_empty() {
-            return Err(invalid("'authorization_code' needs the response type 'code'"));
-        }
-
-        let method = asked.token_endpoint_auth_method.unwrap_or_else(|| "client_secret_basic".to_owned());
-        if !AUTH_METHODS.contains(&method.as_str()) {
-            return Err(invalid(format!(
-                "'{method}' is no client authentication method here; use one of '{}'",
-                AUTH_METHODS.join("', '")
-            )));
-        }
-        if method == "none" && uses("client_credentials") {
-            return Err(invalid("'client_credentials' is for clients with a secret; 'none' gives none"));
-        }
-
-        let redirect_uris = asked.redirect_uris.unwrap_or_default();
-        if redirect_uris.len() > MAX_REDIRECT_URIS {
-            return Err(invalid(format!("more than {MAX_REDIRECT_URIS} redirect URIs")));
-        }
-        if signs_in && redirect_uris.is_empty() {
-            let description = "'redirect_uris' is missing; 'authorization_code' needs at least one";
-            return Err(Refusal::new(ErrorCode::InvalidRedirectUri, description));
-        }
-        for uri in &redirect_uris {
-            redirect::destination(uri).map_err(|reason| {
-                Refusal::new(ErrorCode::InvalidRedirectUri, format!("'{uri}' cannot be a redirect URI: {reason}"))
-            })?;
-        }
-
-        let client_name = asked.client_name.filter(|name| !name.trim().is_empty());
-        if client_name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || name.contains(char::is_control))
-        {
-            return Err(invalid(format!("'client_name' is longer than {MAX_NAME} characters or not one line of text")));
-        }
-
-        let scope = asked.scope.map(|asked| {
-            let asked: Vec<&str> = scope_tokens(&asked).collect();
-            let offer = self.offered();
-            let configured = offer.scopes.iter().map(|(scope, _)| scope.as_str());
-            configured.filter(|scope| asked.contains(scope)).collect::<Vec<_>>().join(" ")
-        });
-        let mut echoed = asked.rest;
-        echoed.retain(|name, value| ECHOED.contains(&name.as_str()) && !value.is_null());
-        if let Some((name, _)) = echoed.iter().find(|(name, value)| match name.as_str() {
-            "contacts" => !value.as_array().is_some_and(|entries| entries.iter().all(Value::is_string)),
-            _ => !value.is_string(),
-        }) {
-            return Err(invalid(format!("'{name}' is of the wrong type")));
-        }
-
-        Ok(Metadata {
-            client_name,
-            redirect_uris,
-            grant_types,
-            response_types,
-            token_endpoint_auth_method: method,
-            scope: scope.filter(|scope| !scope.is_empty()),
-            echoed,
-        })
+    fn registered_scope(&self, asked: &str) -> String {
+        let asked: Vec<&str> = scope_tokens(asked).collect();
+        let offer = self.offered();
+        let configured = offer.scopes.iter().map(|(scope, _)| scope.as_str());
+        configured.filter(|scope| asked.contains(scope)).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The metadata that is registered, its `scope` left out; or what is wrong with what was asked.
+pub(super) fn accept(asked: Registration, terms: &Terms) -> Result<Metadata, Refusal> {
+    let grant_types = known(asked.grant_types, terms.grant_types, &["authorization_code"]);
+    if grant_types.is_empty() {
+        let known = terms.grant_types.join("', '");
+        return Err(invalid(format!("no grant type of this server; it knows '{known}'")));
+    }
+    let uses = |grant_type: &str| grant_types.iter().any(|registered| registered == grant_type);
+    let signs_in = uses("authorization_code");
+    if uses("refresh_token") && !signs_in {
+        return Err(invalid("'refresh_token' needs 'authorization_code' beside it; nothing else issues one"));
+    }
+
+    let response_types = known(asked.response_types, &["code"], if signs_in { &["code"] } else { &[] });
+    if signs_in && response_types.is_empty() {
+        return Err(invalid("'authorization_code' needs the response type 'code'"));
+    }
+
+    let method = asked.token_endpoint_auth_method.unwrap_or_else(|| terms.default_auth_method.to_owned());
+    if !AUTH_METHODS.contains(&method.as_str()) {
+        return Err(invalid(format!(
+            "'{method}' is no client authentication method here; use one of '{}'",
+            AUTH_METHODS.join("', '")
+        )));
+    }
+    if method == "none" && uses("client_credentials") {
+        return Err(invalid("'client_credentials' is for clients with a secret; 'none' gives none"));
+    }
+
+    let redirect_uris = asked.redirect_uris.unwrap_or_default();
+    if redirect_uris.len() > MAX_REDIRECT_URIS {
+        return Err(invalid(format!("more than {MAX_REDIRECT_URIS} redirect URIs")));
+    }
+    if asked.scope.as_deref().is_some_and(|scope| scope.chars().count() > MAX_TEXT) {
+        return Err(invalid(format!("'scope' is longer than {MAX_TEXT} characters")));
+    }
+    if signs_in && redirect_uris.is_empty() {
+        let description = "'redirect_uris' is missing; 'authorization_code' needs at least one";
+        return Err(Refusal::new(ErrorCode::InvalidRedirectUri, description));
+    }
+    for uri in &redirect_uris {
+        redirect::destination(uri).map_err(|reason| {
+            Refusal::new(ErrorCode::InvalidRedirectUri, format!("'{uri}' cannot be a redirect URI: {reason}"))
+        })?;
+    }
+
+    let client_name = asked.client_name.filter(|name| !name.trim().is_empty());
+    if client_name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || name.contains(char::is_control)) {
+        return Err(invalid(format!("'client_name' is longer than {MAX_NAME} characters or not one line of text")));
+    }
+
+    let mut echoed = asked.rest;
+    echoed.retain(|name, value| ECHOED.contains(&name.as_str()) && !value.is_null());
+    let text = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() <= MAX_TEXT);
+    if let Some((name, _)) = echoed.iter().find(|(name, value)| match name.as_str() {
+        "contacts" => {
+            !value.as_array().is_some_and(|entries| entries.len() <= MAX_CONTACTS && entries.iter().all(text))
+        }
+        _ => !text(value),
+    }) {
+        return Err(invalid(format!("'{name}' is of the wrong type or too long")));
+    }
+
+    Ok(Metadata {
+        client_name,
+        redirect_uris,
+        grant_types,
+        response_types,
+        token_endpoint_auth_method: method,
+        scope: None,
+        echoed,
+    })
 }
 
 /// Those asked for that are known, each once; the default if the member was left out.

@@ -16,14 +16,14 @@ use serde_json::json;
 
 use super::{
     DevAuth,
-    authorize::Answer,
+    consent::Answer,
     form::Form,
     page::Page,
     refusal::{ErrorCode, Refusal},
 };
 
 /// Largest request body, in bytes.
-const MAX_BODY: usize = 16 * 1024;
+const MAX_BODY: usize = 128 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -37,7 +37,7 @@ enum Cors {
 pub(super) fn routes(auth: &Arc<DevAuth>) -> Route {
     use Cors::{AnyOrigin, Closed};
     Route::new()
-        .at("/authorize", get(auth, Closed, |auth, request| browser(auth.authorize(request.query()))))
+        .at("/authorize", methods(RouteMethod::new().get(authorize(auth)), "GET, HEAD", Closed))
         .at("/consent", post(auth, Closed, consent))
         .at("/token", post(auth, AnyOrigin, token))
         .at("/register", post(auth, AnyOrigin, register))
@@ -53,16 +53,11 @@ pub(super) fn routes(auth: &Arc<DevAuth>) -> Route {
 
 /// A request whose body was read.
 struct Call {
-    query: Option<String>,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
 impl Call {
-    fn query(&self) -> &str {
-        self.query.as_deref().unwrap_or_default()
-    }
-
     fn header(&self, name: header::HeaderName) -> Option<&str> {
         // One that is not text must not pass for one that is not there.
         self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
@@ -110,9 +105,27 @@ fn consent(auth: &DevAuth, call: Call) -> Response {
         Ok(form) => form,
         Err(refusal) => return refused(&refusal),
     };
-    let cookies: Vec<&str> =
-        call.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
-    browser(auth.decide(call.header(header::ORIGIN), &cookies, &form))
+    browser(auth.decide(call.header(header::ORIGIN), &cookies(&call.headers), &form))
+}
+
+/// The authorization endpoint, which may have to wait for a client's document before anything is decided.
+fn authorize(auth: &Arc<DevAuth>) -> impl Endpoint + use<> {
+    let auth = auth.clone();
+    make(move |request: Request| {
+        let auth = auth.clone();
+        async move {
+            let asked = match auth.asked(request.uri().query().unwrap_or_default()).await {
+                Ok(asked) => asked,
+                Err(answer) => return browser(answer),
+            };
+            let headers = request.headers().clone();
+            decided(move || browser(auth.authorize(asked, &cookies(&headers)))).await
+        }
+    })
+}
+
+fn cookies(headers: &HeaderMap) -> Vec<&str> {
+    headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).collect()
 }
 
 fn answer(status: StatusCode, outcome: Result<impl Serialize, Refusal>) -> Response {
@@ -160,17 +173,20 @@ fn document(body: &impl Serialize) -> Response {
 }
 
 fn browser(answer: Answer) -> Response {
-    let (mut response, set_cookie) = match answer {
-        Answer::Page { page, set_cookie } => (html(page), set_cookie),
-        Answer::Redirect { location, set_cookie } => {
+    let (mut response, cookies) = match answer {
+        Answer::Page { page, cookies } => (html(page), cookies),
+        Answer::Redirect { location, cookies } => {
             // 303, so that the form's fields are not posted on to the client (RFC 9700 section 4.12).
             let response = Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, location);
-            (response.header(header::REFERRER_POLICY, "no-referrer").finish(), set_cookie)
+            (response.header(header::REFERRER_POLICY, "no-referrer").finish(), cookies)
         }
     };
     no_store(&mut response);
-    if let Some(value) = set_cookie.and_then(|cookie| header::HeaderValue::try_from(cookie).ok()) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+    for value in cookies.into_iter().filter_map(|cookie| header::HeaderValue::try_from(cookie).ok()) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("10"));
     }
     response
 }
@@ -234,11 +250,14 @@ fn handler(auth: &Arc<DevAuth>, decide: fn(&DevAuth, Call) -> Response) -> impl 
                 Ok(call) => call,
                 Err(response) => return response,
             };
-            let decided = tokio::task::spawn_blocking(move || decide(&auth, call)).await;
-            decided
-                .unwrap_or_else(|_| refused(&Refusal::new(ErrorCode::ServerError, "the request could not be answered")))
+            decided(move || decide(&auth, call)).await
         }
     })
+}
+
+async fn decided(decide: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let failed = |_| refused(&Refusal::new(ErrorCode::ServerError, "the request could not be answered"));
+    tokio::task::spawn_blocking(decide).await.unwrap_or_else(failed)
 }
 
 async fn read(request: &Request, body: Body) -> Result<Call, Response> {
@@ -249,14 +268,14 @@ async fn read(request: &Request, body: Body) -> Result<Call, Response> {
     };
     let body = body.map_err(|error| {
         let too_large = matches!(error, ReadBodyError::PayloadTooLarge);
-        let description = if too_large { "the body is larger than 16 KiB" } else { "the body could not be read" };
+        let description = if too_large { "the body is larger than 128 KiB" } else { "the body could not be read" };
         let mut response = refused(&Refusal::new(ErrorCode::InvalidRequest, description));
         if too_large {
             response.set_status(StatusCode::PAYLOAD_TOO_LARGE);
         }
         response
     })?;
-    Ok(Call { query: request.uri().query().map(str::to_owned), headers: request.headers().clone(), body: body.into() })
+    Ok(Call { headers: request.headers().clone(), body: body.into() })
 }
 
 /// Adds what every endpoint answers alike: other methods, and preflights.

@@ -52,14 +52,14 @@ impl DevAuth {
             return Err(Refusal::new(ErrorCode::UnauthorizedClient, description));
         }
         match grant_type {
-            "authorization_code" => self.redeem(&mut ledger, &client_id, &client, form),
+            "authorization_code" => self.redeem(&mut ledger, &client_id, form),
             "refresh_token" => self.refresh(&mut ledger, &client_id, form),
             _ => self.client_credentials(&client_id, &client, form),
         }
     }
 
     /// RFC 6749 section 4.1.3. A code that was once presented by its own client is spent, whatever came of it.
-    fn redeem(&self, ledger: &mut Ledger, client_id: &str, client: &Client, form: &Form) -> Result<Tokens, Refusal> {
+    fn redeem(&self, ledger: &mut Ledger, client_id: &str, form: &Form) -> Result<Tokens, Refusal> {
         let now = self.now();
         let code_digest = opaque::digest(form.required("code")?);
         let verifier = form.required("code_verifier")?;
@@ -89,7 +89,7 @@ impl DevAuth {
         let audience = narrow_resources(&code.resources, &asked)?;
 
         let grant_id = opaque::name();
-        let refresh = client.may_use("refresh_token").then(opaque::secret);
+        let refresh = code.refreshes.then(opaque::secret);
         let access_until = now.saturating_add(self.settings.access_token_ttl.as_secs());
         let access_token = self.access_token(Claims {
             iss: self.settings.issuer.clone(),

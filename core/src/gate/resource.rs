@@ -11,7 +11,9 @@ use crate::tokens::Verifier;
 /// A protected resource.
 pub struct ProtectedResource {
     identifier: String,
-    metadata_path: String,
+    /// The path that follows the well-known one where the identifier's own host serves the document, and where
+    /// `public_url` does. They differ where `public_url` has a path.
+    metadata_paths: [String; 2],
     metadata_url: String,
     documentation: String,
     verifier: Option<Arc<Verifier>>,
@@ -40,15 +42,17 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 impl ProtectedResource {
     /// A resource with its identifier, reached under `public_url`. Without a verifier it is open to everyone.
     pub fn new(identifier: String, public_url: &str, verifier: Option<Arc<Verifier>>) -> Self {
-        let path = Url::parse(&identifier).map(|url| url.path().to_owned()).unwrap_or_default();
-        let metadata_path = if path == "/" { String::new() } else { path };
-        let origin =
-            Url::parse(public_url).map_or_else(|_| public_url.to_owned(), |url| url.origin().ascii_serialization());
+        // A slash that follows the host does not count (RFC 9728 section 3.1).
+        let rooted = |path: &str| if path == "/" { String::new() } else { path.to_owned() };
+        let path = Url::parse(&identifier).map(|url| rooted(url.path())).unwrap_or_default();
+        let below = identifier.strip_prefix(public_url).filter(|rest| rest.starts_with('/'));
+        let below = below.and_then(|rest| rest.split(['?', '#']).next());
+        let below = below.map_or_else(|| path.clone(), rooted);
         Self {
-            metadata_url: format!("{origin}{WELL_KNOWN}{metadata_path}"),
+            metadata_url: format!("{public_url}{WELL_KNOWN}{below}"),
             documentation: format!("{public_url}/docs"),
             identifier,
-            metadata_path,
+            metadata_paths: [path, below],
             verifier,
         }
     }
@@ -58,12 +62,14 @@ impl ProtectedResource {
         &self.identifier
     }
 
-    /// The path that follows the well-known one; empty for the root.
-    pub fn metadata_path(&self) -> &str {
-        &self.metadata_path
+    /// The paths behind the well-known one that its document has, without a slash at the end; the first is its own, should
+    /// another resource have it as its second. Empty for the root.
+    pub fn metadata_paths(&self) -> [&str; 2] {
+        self.metadata_paths.each_ref().map(|path| path.trim_end_matches('/'))
     }
 
-    /// Where its document is.
+    /// Where its document is: below `public_url`, so that a proxy that forwards nothing else forwards it too. RFC 9728
+    /// section 3.1 would have it at the host's root, where it is as well; a challenge may name either.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }

@@ -17,6 +17,9 @@ pub(super) enum Patterns {
     Whole,
 }
 
+/// A member of an error's `data`, between a worker and the server: the schema refused the arguments, not the plugin.
+pub(super) const BY_SCHEMA: &str = "schema";
+
 /// The first that does not fit, and some more in its message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Misfit {
@@ -44,7 +47,8 @@ pub(super) fn compile(tool: &Tool, patterns: Patterns) -> Result<Validator, Stri
 /// JSON Schema 2020-12 is MCP's default dialect; a schema may name another in `$schema`. Nothing is fetched, neither
 /// over the network nor from files.
 fn validator(schema: &Value, patterns: Patterns) -> Result<Validator, String> {
-    let mut options = jsonschema::options().offline();
+    // Formats count: who writes `format: date` means that "soon" is refused, although the dialect leaves it open.
+    let mut options = jsonschema::options().offline().should_validate_formats(true);
     if schema.get("$schema").is_none() {
         options = options.with_draft(Draft::Draft202012);
     }
@@ -100,6 +104,14 @@ mod tests {
     fn compiled(schema: Value, patterns: Patterns) -> Result<Validator, String> {
         let Value::Object(schema) = schema else { panic!("an object") };
         compile(&Tool::new("t", "", schema), patterns)
+    }
+
+    #[test]
+    fn a_format_is_a_promise() {
+        let schema =
+            compiled(json!({ "properties": { "day": { "format": "date" } } }), Patterns::Linear).expect("a schema");
+        assert!(schema.is_valid(&json!({ "day": "2026-02-28" })));
+        assert!(!schema.is_valid(&json!({ "day": "2026-02-30" })));
     }
 
     #[test]

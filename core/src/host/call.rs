@@ -43,8 +43,8 @@ pub struct Surroundings {
 pub enum CallEnd {
     /// With a result, which may say `isError`.
     Result(ToolResult),
-    /// The arguments do not fit; the path is a JSON Pointer.
-    InvalidArguments {
+    /// The arguments do not match the tool's schema, so the plugin was not asked; the path is a JSON Pointer.
+    OutsideSchema {
         /// Where, such as `/urls/3`; empty for the whole.
         path: String,
         /// What is wrong.
@@ -82,7 +82,7 @@ impl Registry {
             && let Some(Misfit { path, message }) = arguments::misfit(validator, &given)
         {
             permit.finish(Ending::InvalidArguments);
-            return CallEnd::InvalidArguments { path, message };
+            return CallEnd::OutsideSchema { path, message };
         }
         let Value::Object(arguments) = given else { return CallEnd::UnknownTool };
         let mut cx = CallContext::new(caller(&permit), Arc::clone(&around.request_id));
@@ -147,8 +147,12 @@ fn ended(answer: Result<Outcome, ToolError>, replaced: bool, limiter: &Limiter) 
     let result = match answer {
         Ok(Outcome::Complete(result)) => result,
         Ok(_) => ToolResult::error("the tool answered in a way that this server does not know"),
+        Err(ToolError::OutsideSchema { path, message }) => {
+            return (CallEnd::OutsideSchema { path, message }, Ending::InvalidArguments);
+        }
+        // What only the tool itself can judge is its answer.
         Err(ToolError::InvalidArguments { path, message }) => {
-            return (CallEnd::InvalidArguments { path, message }, Ending::InvalidArguments);
+            return (CallEnd::Result(ToolResult::error(misfit(&path, &message))), Ending::InvalidArguments);
         }
         Err(ToolError::UnknownTool(_)) => return (CallEnd::UnknownTool, Ending::Error),
         Err(error) => error.into_result(),

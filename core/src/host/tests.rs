@@ -206,7 +206,7 @@ async fn arguments_that_do_not_fit_never_reach_the_plugin() {
     let long = "x".repeat(100_000);
     for (arguments, at) in [(json!({}), ""), (json!({ "n": long }), "/n"), (json!({ "n": 10 }), "/n")] {
         let end = bench.call("panics", arguments, &CancellationToken::new()).await;
-        let CallEnd::InvalidArguments { path, message } = end else { panic!("not refused: {end:?}") };
+        let CallEnd::OutsideSchema { path, message } = end else { panic!("not refused: {end:?}") };
         assert_eq!(path, at);
         assert!(message.len() < 500, "the value is not told back: {message}");
     }

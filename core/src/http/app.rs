@@ -7,7 +7,7 @@ use http::{HeaderValue, header};
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route,
     endpoint::BoxEndpoint,
-    http::{Method, StatusCode},
+    http::{Method, StatusCode, Uri},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -17,10 +17,12 @@ use super::{
     backend::{Answers, PassedOn},
     document::Documents,
     doors::{self, Audience, Doors},
+    front::{self, Front},
     mcp_route::McpRoute,
     openapi::Api,
     outlook::Outlook,
     pages::{Fixed, Page, Read},
+    place::{Place, Places},
     refusal::{RequestId, refusal},
     rest,
 };
@@ -35,6 +37,7 @@ pub(super) struct State {
     pub(super) endpoints: HashMap<String, Mounted>,
     pub(super) dev: Option<Arc<DevAuth>>,
     pub(super) documents: Arc<Documents>,
+    pub(super) front: Front,
     pub(super) outlook: Arc<Outlook>,
 }
 
@@ -59,6 +62,7 @@ enum Kind {
 pub(super) struct App {
     state: Arc<State>,
     doors: Doors,
+    places: Places,
     routes: BoxEndpoint<'static, Response>,
 }
 
@@ -66,7 +70,7 @@ const DEV_AUTH: &str = "/dev/auth";
 
 impl App {
     pub(super) fn new(state: Arc<State>) -> Self {
-        let doors = Doors::new(&state.config);
+        let (doors, places) = (Doors::new(&state.config), Places::new(&state.config));
         let api = Api::new(Arc::new(Answers::new(Arc::clone(&state))));
         // Mounted where its operations are: mounted at the root it would have the front page too.
         let api = Arc::new(api.service().into_endpoint());
@@ -83,6 +87,8 @@ impl App {
             .at("/docs", Read(Page::Docs, Arc::clone(&state)))
             .at("/docs/oauth-receiver.html", Read(Page::Receiver, Arc::clone(&state)))
             .at("/docs/assets/:name", Read(Page::Asset, Arc::clone(&state)))
+            .at("/assets/:name", Read(Page::File, Arc::clone(&state)))
+            .at("/favicon.ico", Read(Page::Icon, Arc::clone(&state)))
             .at("/", Read(Page::Front, Arc::clone(&state)));
         if let Some(dev) = &state.dev {
             let (oauth, openid) = (dev.oauth_metadata(), dev.openid_configuration());
@@ -91,11 +97,31 @@ impl App {
                 .at(well_known("oauth-authorization-server", &state.config), Fixed::new(&oauth))
                 .at(well_known("openid-configuration", &state.config), Fixed::new(&openid));
         }
-        Self { doors, routes: routes.map_to_response().boxed(), state }
+        Self { doors, places, routes: routes.map_to_response().boxed(), state }
     }
 
     pub(super) fn state(&self) -> &Arc<State> {
         &self.state
+    }
+
+    /// Gives the request the path that it means, or says where its sender should go instead.
+    fn lead_inside(&self, request: &mut Request) -> Option<String> {
+        let path = match self.places.find(request.uri().path()) {
+            Place::Path(path) if path == request.uri().path() => return None,
+            Place::Path(path) => path,
+            Place::FrontWithoutSlash => return Some(format!("{}/", self.state.config.public_url())),
+        };
+        let target = match request.uri().query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let mut parts = request.uri().clone().into_parts();
+        // A part of a path and query that was one is one too.
+        parts.path_and_query = target.parse().ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        None
     }
 
     fn kind(&self, path: &str) -> Kind {
@@ -119,7 +145,9 @@ impl App {
                 self.doors.host(request.headers(), request.uri().authority().map(|authority| authority.as_str()))
         {
             let (status, error) = why.status();
-            return refusal(status, error, &why.to_string(), &request_id);
+            let mut refused = refusal(status, error, &why.to_string(), &request_id);
+            refused.extensions_mut().insert(front::Stranger);
+            return refused;
         }
         if kind == Kind::Guarded
             && let Err(why) = self.doors.origin(request.headers())
@@ -174,15 +202,24 @@ impl Endpoint for App {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let request_id: Arc<str> = Uuid::now_v7().to_string().into();
         request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
+        let moved = self.lead_inside(&mut request);
         let kind = self.kind(request.uri().path());
         let origin = request.headers().get(header::ORIGIN).cloned();
+        let asked = front::Asked::of(&request);
         let span = tracing::info_span!("request", id = %request_id);
-        let answer = AssertUnwindSafe(self.answer(kind, request)).catch_unwind().instrument(span);
+        let answer = async {
+            match moved {
+                Some(to) => Response::builder().status(StatusCode::PERMANENT_REDIRECT).header("location", to).finish(),
+                None => self.answer(kind, request).await,
+            }
+        };
+        let answer = AssertUnwindSafe(answer).catch_unwind().instrument(span);
         let mut response = answer.await.unwrap_or_else(|_| {
             tracing::error!(request_id = %request_id, "a request made the server panic");
             let text = "the server failed inside; the log has more under this request_id";
             refusal(StatusCode::INTERNAL_SERVER_ERROR, "server_error", text, &request_id)
         });
+        response = front::for_people(&self.state.config, asked, &request_id, response).await;
         let audience = match kind {
             Kind::Guarded => Audience::Allowed,
             Kind::Open | Kind::Health => Audience::Anyone,

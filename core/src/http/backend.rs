@@ -10,11 +10,8 @@ use poem_openapi::types::Any;
 
 use super::{
     app::State,
-    openapi::{
-        Backend, CatalogueTool, ConfigurationReadiness, ConfigurationState, PluginReadiness, PluginState, Raw,
-        Readiness,
-    },
-    outlook::Prospect,
+    openapi::{Backend, CatalogueTool, Raw, Readiness},
+    readiness::readiness,
     refusal::{RequestId, raw},
     rest,
 };
@@ -22,7 +19,6 @@ use crate::{
     config::ProviderKind,
     devauth::DevAuth,
     gate::ProtectedResource,
-    host::Condition,
     policy::Face,
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
 };
@@ -32,7 +28,7 @@ use crate::{
 pub(super) struct PassedOn;
 
 /// Longest registration, in bytes. It needs no token, so it must cost little to send many.
-const LONGEST_REGISTRATION: u64 = 64 * 1024;
+const LONGEST_REGISTRATION: u64 = 128 * 1024;
 
 /// The answers, from the server's state.
 pub(super) struct Answers {
@@ -134,8 +130,8 @@ impl Backend for Answers {
         let name = match path.map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty()) {
             None => self.state.config.default_endpoint().map(|(name, _)| name.to_owned()),
             Some(path) => {
-                let of_resource =
-                    gate.resources().find(|(_, resource)| resource.metadata_path().trim_end_matches('/') == path);
+                let has = |at: usize| gate.resources().find(|(_, resource)| resource.metadata_paths()[at] == path);
+                let of_resource = has(0).or_else(|| has(1));
                 let by_path = || self.state.config.endpoints.iter().find(|(_, endpoint)| endpoint.path == path);
                 of_resource.map(|(name, _)| name.to_owned()).or_else(|| by_path().map(|(name, _)| name.clone()))
             }
@@ -185,31 +181,7 @@ impl Backend for Answers {
     }
 
     async fn ready(&self) -> Readiness {
-        let states = self.state.registry.load().states().await;
-        // A plugin that need not run must not take the others out of a load balancer.
-        let ready = states.iter().filter(|state| state.required).all(|state| match state.condition {
-            Condition::Ready => true,
-            Condition::Degraded => state.tools > 0,
-            Condition::Failed => false,
-        });
-        let plugins = states.into_iter().map(|state| {
-            let readiness = PluginReadiness {
-                state: match state.condition {
-                    Condition::Ready => PluginState::Ready,
-                    Condition::Degraded => PluginState::Degraded,
-                    Condition::Failed => PluginState::Failed,
-                },
-                detail: state.reason,
-                warnings: state.warnings,
-            };
-            (state.plugin.to_string(), readiness)
-        });
-        let configuration = match self.state.outlook.now() {
-            Prospect::Current => ConfigurationReadiness::default(),
-            Prospect::Refused(why) => ConfigurationReadiness { state: ConfigurationState::Refused, detail: Some(why) },
-            Prospect::Waits(what) => ConfigurationReadiness { state: ConfigurationState::Waits, detail: Some(what) },
-        };
-        Readiness { ready, configuration, plugins: plugins.collect() }
+        readiness(&self.state).await
     }
 
     async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw> {

@@ -84,7 +84,15 @@ impl Held<'_> {
             return;
         }
         let (started, running) = (&standing.started.auth.dev, &standing.running.auth.dev);
-        let DevAuthSection { allow_public: _, persist, access_token_ttl, refresh_token_ttl } = dev;
+        let DevAuthSection {
+            allow_public: _,
+            client_metadata_from_loopback: from_loopback,
+            persist,
+            access_token_ttl,
+            refresh_token_ttl,
+        } = dev;
+        let both = (&started.client_metadata_from_loopback, &running.client_metadata_from_loopback);
+        self.key(&["auth", "dev", "client_metadata_from_loopback"], from_loopback, both.0, both.1);
         self.key(&["auth", "dev", "persist"], persist, &started.persist, &running.persist);
         let (started, running) = (
             (started.access_token_ttl, started.refresh_token_ttl),

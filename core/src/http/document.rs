@@ -175,7 +175,7 @@ fn document(config: &Config, registry: &Registry, known: &Known, callers: &HashM
         }));
     }
     merge(Document {
-        public_url: config.public_url(),
+        server_url: config.server.public_url.as_ref().map_or_else(|| "/".to_owned(), |_| config.public_url()),
         version: env!("CARGO_PKG_VERSION").into(),
         base: base_document(),
         tools,

@@ -1,7 +1,7 @@
-//! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), who may knock at all
-//! (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]), and
-//! the server put together (`standing`), its life (`server`), and how it follows its files (`reload`, `watch`,
-//! `changes`, `outlook`).
+//! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), which path a request means (`place`),
+//! who may knock at all (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]),
+//! the pages that people see first (`front`), and the server put together (`standing`), its life (`server`), and how it
+//! follows its files (`reload`, `watch`, `changes`, `outlook`).
 //!
 //! Asks the gate who calls and the policy whether they may; decides neither.
 
@@ -11,12 +11,15 @@ mod backend;
 mod changes;
 mod document;
 mod doors;
+mod front;
 mod leftover;
 mod live;
 mod mcp_route;
 pub mod openapi;
 mod outlook;
 mod pages;
+mod place;
+mod readiness;
 mod refusal;
 mod reload;
 mod requests;

@@ -1,15 +1,16 @@
-//! What is read with GET and needs no token: the OpenAPI document, the page around it, fixed documents.
+//! What is read with GET and needs no token: the OpenAPI document, the page around it, the front page and its files,
+//! fixed documents.
 
 use std::{collections::HashMap, sync::Arc};
 
-use http::header;
+use http::{HeaderMap, header};
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{Method, StatusCode},
 };
 
-use super::{app::State, openapi};
-use crate::config::OnMissingScope;
+use super::{app::State, front, openapi};
+use crate::{config::OnMissingScope, policy::Principal};
 
 /// A document that does not change.
 pub(super) struct Fixed(bytes::Bytes);
@@ -38,6 +39,9 @@ pub(super) enum Page {
     Docs,
     Receiver,
     Asset,
+    /// A file of the front page.
+    File,
+    Icon,
     Front,
 }
 
@@ -57,7 +61,9 @@ impl Endpoint for Read {
             Page::Docs => docs(state).await,
             Page::Receiver => html(openapi::page::receiver_page()),
             Page::Asset => asset(&request),
-            Page::Front => Response::builder().status(StatusCode::SEE_OTHER).header("location", "docs").body(()),
+            Page::File => file(&request),
+            Page::Icon => icon(),
+            Page::Front => front::front(state, &request).await,
         })
     }
 }
@@ -66,17 +72,23 @@ impl Endpoint for Read {
 async fn document(state: &State, request: &Request) -> Response {
     state.documents.learn().await;
     let registry = state.registry.load();
-    let mut callers = HashMap::new();
-    let hides = state.config.endpoints.iter().filter(|(_, endpoint)| endpoint.on_missing_scope == OnMissingScope::Hide);
-    for (name, _) in hides {
-        if let Some(principal) = state.gate.recognise(name, request.headers()).await {
-            callers.insert(name.clone(), principal);
-        }
-    }
+    let callers = callers(state, request.headers()).await;
     match state.documents.seen(registry, callers).await {
         Some(text) => Response::builder().content_type("application/json").body(text),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// Who looks, by endpoint, where that changes what there is to see.
+pub(super) async fn callers(state: &State, headers: &HeaderMap) -> HashMap<String, Arc<Principal>> {
+    let mut callers = HashMap::new();
+    let hides = state.config.endpoints.iter().filter(|(_, endpoint)| endpoint.on_missing_scope == OnMissingScope::Hide);
+    for (name, _) in hides {
+        if let Some(principal) = state.gate.recognise(name, headers).await {
+            callers.insert(name.clone(), principal);
+        }
+    }
+    callers
 }
 
 async fn docs(state: &State) -> Response {
@@ -104,4 +116,23 @@ fn asset(request: &Request) -> Response {
         .header("etag", asset.etag)
         .header("cache-control", "no-cache")
         .body(asset.body)
+}
+
+/// A file whose name changes with what is in it.
+fn file(request: &Request) -> Response {
+    let name = request.path_params::<String>().unwrap_or_default();
+    let Some(file) = front::FILES.named(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    Response::builder()
+        .content_type(file.content_type)
+        .header(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
+        .body(file.body.clone())
+}
+
+/// Where browsers look for an icon of what is no page.
+fn icon() -> Response {
+    let icon = &front::FILES.icon;
+    Response::builder()
+        .content_type(icon.content_type)
+        .header(header::CACHE_CONTROL, "public, max-age=86400")
+        .body(icon.body.clone())
 }

@@ -131,7 +131,7 @@ pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request:
             }
             Response::builder().content_type("application/json").body(body.to_string())
         }
-        CallEnd::InvalidArguments { path, message } => {
+        CallEnd::OutsideSchema { path, message } => {
             refusal(StatusCode::BAD_REQUEST, "invalid_arguments", &misfit(&path, &message), &request_id)
         }
         CallEnd::UnknownTool => unknown(&request_id),

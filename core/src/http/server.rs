@@ -186,6 +186,8 @@ pub(super) fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthE
         state_dir: section.persist.then(|| config.server.state_dir.join(DEV_STATE)),
         access_token_ttl: section.access_token_ttl.0,
         refresh_token_ttl: section.refresh_token_ttl.0,
+        loopback_documents: section.client_metadata_from_loopback,
+        loopback_documents_setting: "client_metadata_from_loopback = true in [auth.dev]",
     };
     DevAuth::open(settings).map(Some)
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     app::{Mounted, State},
     document::Documents,
+    front::Front,
     outlook::Outlook,
     server::{DevOffer, StartError, dev_auth, dev_issuer, dev_offer, profiles},
 };
@@ -91,7 +92,7 @@ impl Ground {
         let documents = Arc::new(Documents::new(Arc::new(config.clone()), verifiers));
         let (registry, audit) = (self.registry.clone(), self.audit.clone());
         let outlook = Arc::clone(&self.outlook);
-        State { config, registry, gate, audit, endpoints, dev, documents, outlook }
+        State { config, registry, gate, audit, endpoints, dev, documents, front: Front::default(), outlook }
     }
 }
 

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// The protocol revisions that are served, oldest first.
-const VERSIONS: &[ProtocolVersion] = &[
+pub(super) const VERSIONS: &[ProtocolVersion] = &[
     ProtocolVersion::V_2025_03_26,
     ProtocolVersion::V_2025_06_18,
     ProtocolVersion::V_2025_11_25,
@@ -154,7 +154,7 @@ impl Handler {
         };
         let result = match end {
             CallEnd::Result(result) => result,
-            CallEnd::InvalidArguments { path, message } => ToolResult::error(misfit(&path, &message)),
+            CallEnd::OutsideSchema { path, message } => ToolResult::error(misfit(&path, &message)),
             CallEnd::UnknownTool => return Err(unknown()),
         };
         let mut wire = convert::result(result);

@@ -45,6 +45,11 @@ use crate::{
 /// How long listeners have to hear that the server stops before their streams are cut.
 const LAST_WORD: Duration = Duration::from_millis(100);
 
+/// The protocol revisions that every endpoint speaks, newest first.
+pub fn protocol_versions() -> impl Iterator<Item = &'static str> {
+    handler::VERSIONS.iter().rev().map(|version| version.as_str())
+}
+
 /// The body of an answer.
 pub type Body = BoxBody<Bytes, Infallible>;
 

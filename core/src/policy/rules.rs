@@ -11,7 +11,7 @@ use super::{
     rate::Counter,
     scopes::{Implications, Requirement},
 };
-use crate::config::{Config, Diagnostic, OnMissingScope, Source};
+use crate::config::{Config, Diagnostic, OnMissingScope, Rate, Source};
 
 /// The tools that a loaded plugin has, by their own names.
 #[derive(Debug, Clone)]
@@ -97,6 +97,11 @@ impl ToolPolicy {
     /// Counts a permit as long as it is out.
     pub(super) fn hold(&self) -> TaskTrackerToken {
         self.permits.token()
+    }
+
+    /// How often each principal may call it.
+    pub fn rate(&self) -> Option<Rate> {
+        self.rate.as_ref().map(|counter| counter.rate)
     }
 
     /// Whether this principal has the scopes.

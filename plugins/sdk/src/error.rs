@@ -46,6 +46,16 @@ pub enum ToolError {
         /// What is wrong.
         message: String,
     },
+    /// The arguments do not match the tool's schema, as whoever runs the plugin for the host has found. For hosts:
+    /// a plugin need not check what its schema says.
+    #[doc(hidden)]
+    #[error("invalid arguments at \"{path}\": {message}")]
+    OutsideSchema {
+        /// Where, such as `/urls/3`.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
     /// The work failed.
     #[error("{message}")]
     Failed {

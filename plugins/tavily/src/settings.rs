@@ -2,21 +2,30 @@
 //!
 //! Knows nothing of HTTP beyond what makes a base URL or a header value usable.
 
-use std::{borrow::Cow, fmt, time::Duration};
+mod key;
+mod sections;
+mod units;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{ops::RangeInclusive, time::Duration};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
 use toolgate_plugin::{JsonObject, ProviderError};
 use url::{Host, Url};
 
-use crate::tools::{extract, search};
+use self::units::Size;
+pub(crate) use self::{
+    key::ApiKey,
+    sections::{Cache, Ceilings, Defaults, Marks, MaxPages, Research, Sites, Stream},
+    units::Span,
+};
 
 /// Settings of the Tavily plugin.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// Tavily's API key (`tvly-…`). Empty or absent: keyless mode, which offers search and extract only.
+    /// Tavily's API key (`tvly-…`). Empty or absent: keyless mode, in which only search and extract work.
     pub(crate) api_key: ApiKey,
     /// Where Tavily's API is. HTTPS, or plain HTTP on a loopback address (for a stand-in).
     pub(crate) api_base_url: String,
@@ -26,38 +35,31 @@ pub(crate) struct Settings {
     pub(crate) org_id: Option<String>,
     /// How this server names itself to Tavily (`X-Client-Source`).
     pub(crate) client_source: String,
-    /// The longest that one call may take, retries included.
+    /// The longest that one call may take, retries included; maps, crawls and research have times of their own.
     pub(crate) timeout: Span,
+    /// The longest that a map or a crawl may take.
+    pub(crate) crawl_timeout: Span,
     /// Send Tavily an opaque id for each caller (`X-Human-Id`): a SHA-256 of the caller's subject, made here.
     pub(crate) human_id: bool,
-    /// How much text of web pages a result may hold.
-    pub(crate) max_output: MaxOutput,
+    /// Most tokens that a result's text may have, whatever a caller asks for (an estimate: 7 bytes count as 2 tokens).
+    #[schemars(range(min = 200, max = 1_000_000))]
+    pub(crate) max_output_tokens: u32,
+    /// Most credits that calls may cost.
+    pub(crate) credits: Ceilings,
+    /// Most pages that a map or a crawl may have.
+    pub(crate) max_pages: MaxPages,
+    /// How long research is waited for, and how it is followed.
+    pub(crate) research: Research,
+    /// Remember results for a while. Absent: every call asks Tavily.
+    pub(crate) cache: Option<Cache>,
+    /// Which pages may be read and shown.
+    pub(crate) sites: Sites,
+    /// Whether `tavily_usage` shows the figures of the whole account as well: plan and billing.
+    pub(crate) account_usage: bool,
+    /// What the ids of the marks around untrusted text are made of.
+    pub(crate) marks: Marks,
     /// Parameters that fill what a caller leaves out; they never override a caller.
     pub(crate) defaults: Defaults,
-}
-
-/// How much text of web pages a result may hold; what is longer is cut and marked `truncated`.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
-#[schemars(inline)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct MaxOutput {
-    /// Text of one source, in UTF-8.
-    pub(crate) per_source: Size,
-    /// Text of all sources together, in UTF-8.
-    pub(crate) total: Size,
-}
-
-/// Parameters that fill what a caller leaves out.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
-#[schemars(inline)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Defaults {
-    /// For `tavily_search`: any of its arguments except `query`.
-    #[schemars(schema_with = "search::defaults_schema")]
-    pub(crate) search: JsonObject,
-    /// For `tavily_extract`: any of its arguments except `urls` and `query`.
-    #[schemars(schema_with = "extract::defaults_schema")]
-    pub(crate) extract: JsonObject,
 }
 
 impl Default for Settings {
@@ -69,16 +71,18 @@ impl Default for Settings {
             org_id: None,
             client_source: "toolgate".into(),
             timeout: Span(Duration::from_secs(60)),
+            crawl_timeout: Span(Duration::from_secs(160)),
             human_id: false,
-            max_output: MaxOutput::default(),
+            max_output_tokens: 20_000,
+            credits: Ceilings::default(),
+            max_pages: MaxPages::default(),
+            research: Research::default(),
+            cache: None,
+            sites: Sites::default(),
+            account_usage: false,
+            marks: Marks::Random,
             defaults: Defaults::default(),
         }
-    }
-}
-
-impl Default for MaxOutput {
-    fn default() -> Self {
-        Self { per_source: Size(32 * 1024), total: Size(128 * 1024) }
     }
 }
 
@@ -96,23 +100,31 @@ impl Settings {
         for (path, id) in [("project_id", &settings.project_id), ("org_id", &settings.org_id)] {
             id.as_ref().map_or(Ok(()), |id| header_value(path, id))?;
         }
-        if settings.timeout.0 < Duration::from_secs(1) || settings.timeout.0 > Duration::from_secs(600) {
-            let given = settings.timeout;
-            return Err(ProviderError::settings("timeout", format!("\"{given}\" is out of range; use 1s to 10m")));
+        let Research { wait, wait_without_progress, silence, longest, .. } = settings.research;
+        let mut spans = vec![
+            ("timeout", settings.timeout, 1..=600, "1s to 10m"),
+            ("crawl_timeout", settings.crawl_timeout, 10..=600, "10s to 10m"),
+            ("research.wait", wait, 1..=3600, "1s to 1h"),
+            ("research.wait_without_progress", wait_without_progress, 1..=3600, "1s to 1h"),
+            ("research.silence", silence, 1..=3600, "1s to 1h"),
+            ("research.longest", longest, 1..=7200, "1s to 2h"),
+        ];
+        spans.extend(settings.cache.map(|cache| ("cache.keep", cache.keep, 1..=86_400, "1s to 1day")));
+        for (path, span, seconds, range) in spans {
+            within(path, span, seconds, range)?;
         }
-        for (path, Size(size)) in [("per_source", settings.max_output.per_source), ("total", settings.max_output.total)]
+        if let Some(Cache { size: Size(size), .. }) = settings.cache
+            && !(64 * 1024..=1024 * 1024 * 1024).contains(&size)
         {
-            if !(256..=16 * 1024 * 1024).contains(&size) {
-                let message = format!("{size} bytes is out of range; use 256 B to 16 MiB");
-                return Err(ProviderError::settings(format!("max_output.{path}"), message));
-            }
+            let message = format!("{size} bytes is out of range; use 64 KiB to 1 GiB");
+            return Err(ProviderError::settings("cache.size", message));
         }
         Ok(settings)
     }
 
     /// Whether there is no key.
     pub(crate) fn keyless(&self) -> bool {
-        self.api_key.0.is_empty()
+        self.api_key.expose().is_empty()
     }
 
     /// The base of every endpoint, its path ending in a slash.
@@ -153,6 +165,14 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+fn within(path: &str, span: Span, seconds: RangeInclusive<u64>, range: &str) -> Result<(), ProviderError> {
+    let bounds = Duration::from_secs(*seconds.start())..=Duration::from_secs(*seconds.end());
+    if bounds.contains(&span.0) {
+        return Ok(());
+    }
+    Err(ProviderError::settings(path, format!("\"{span}\" is out of range; use {range}")))
+}
+
 fn header_value(path: &str, value: &str) -> Result<(), ProviderError> {
     if value.is_empty() || value.len() > 200 || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message = "must be 1 to 200 printable ASCII characters without spaces; remove what is not";
@@ -179,108 +199,3 @@ fn conforms(value: &Value) -> Result<(), ProviderError> {
     };
     Err(ProviderError::settings(path, message))
 }
-
-/// Tavily's key; neither `Debug` nor an error shows it.
-#[derive(Clone, Default)]
-pub(crate) struct ApiKey(String);
-
-impl ApiKey {
-    /// The key itself, for the one place that sends it.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-
-    fn check(&self) -> Result<(), ProviderError> {
-        if self.0.is_empty() || (self.0.len() <= 512 && self.0.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Ok(());
-        }
-        let message = "holds a blank, a control character or a character outside ASCII, or is longer than 512; \
-                       copy it again from app.tavily.com";
-        Err(ProviderError::settings("api_key", message))
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "ApiKey(none)" } else { "ApiKey(…)" })
-    }
-}
-
-impl<'de> Deserialize<'de> for ApiKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Line ends are what files and shells leave behind; anything else inside is refused later.
-        let key = String::deserialize(deserializer)?;
-        Ok(Self(key.trim_end_matches(['\r', '\n']).to_owned()))
-    }
-}
-
-impl JsonSchema for ApiKey {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "ApiKey".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "writeOnly": true })
-    }
-}
-
-/// A span of time, written as "30s" or "2m".
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Span(pub(crate) Duration);
-
-/// A number of bytes, written as "32 KiB".
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Size(pub(crate) usize);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        bytesize::ByteSize(self.0 as u64).fmt(f)
-    }
-}
-
-fn span(text: &str) -> Result<Span, String> {
-    let wrong = |_| format!("\"{text}\" is not a duration; write it as \"30s\" or \"2m\"");
-    humantime::parse_duration(text).map(Span).map_err(wrong)
-}
-
-fn size(text: &str) -> Result<Size, String> {
-    let bytes = text.parse::<bytesize::ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
-    bytes.map(Size).ok_or_else(|| format!("\"{text}\" is not a size; write it as \"32 KiB\""))
-}
-
-macro_rules! written_as_string {
-    ($type:ident, $parse:ident, $pattern:literal, $example:literal) => {
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
-            }
-        }
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
-            }
-        }
-    };
-}
-
-written_as_string!(Span, span, r"^\s*([0-9]+\s*[a-zA-Z]+\s*)+$", "60s");
-written_as_string!(Size, size, r"^\s*[0-9]+(\.[0-9]+)?\s*[a-zA-Z]*\s*$", "32 KiB");

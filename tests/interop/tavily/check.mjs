@@ -64,6 +64,21 @@ async function keyed(url) {
   check("extract: results", read.results.map((page) => page.url), ["https://a.example/p"]);
   check("extract: failed", read.failedResults.map((page) => page.url), ["https://fail.example/"]);
 
+  const site = await client.map("https://a.example", { limit: 2 });
+  check("map: pages", site.results, ["https://a.example/", "https://a.example/page/1"]);
+  const pages = await client.crawl("https://a.example", { limit: 2 });
+  check("crawl: pages", pages.results.map((page) => page.url), ["https://a.example/", "https://a.example/page/1"]);
+  check("crawl: text", pages.results.every((page) => (page.rawContent ?? page.raw_content).includes("paragraph")));
+  const begun = await client.research("tea", { model: "mini" });
+  let report = begun;
+  for (let look = 0; report.status !== "completed" && look < 10; look += 1) {
+    report = await client.getResearch(begun.requestId ?? begun.request_id, { includeUsage: true });
+  }
+  check("research: report", report.content.includes("What is known about tea"));
+  check("research: usage", report.usage, { credits: 4 });
+  const noted = await client.feedback({ requestId: found.requestId, agentScore: 1 });
+  check("feedback", noted.success);
+
   await rejects("400: unknown topic", "Invalid topic", () => client.search("x", { topic: "sports" }));
   await rejects("400: 21 URLs", "Max 20 URLs",
     () => client.extract(Array.from({ length: 21 }, (_, n) => `https://a.example/${n}`)));

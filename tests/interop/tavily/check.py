@@ -81,8 +81,32 @@ def keyed(url):
     check("keyless: search", len(keyless.search("x")["results"]), 5)
     check("keyless: extract", len(keyless.extract("https://a.example/p")["results"]), 1)
 
+    site = client.map("https://a.example", limit=3)
+    check("map: pages", site["results"], ["https://a.example/", "https://a.example/page/1", "https://a.example/page/2"])
+    pages = client.crawl("https://a.example", limit=2, include_images=True, include_usage=True)
+    check("crawl: pages", [page["url"] for page in pages["results"]], ["https://a.example/", "https://a.example/page/1"])
+    check("crawl: members of a page", [name for name in ("raw_content", "images") if not pages["results"][0].get(name)], [])
+    raises("403: no site", ForbiddenError, "not supported", lambda: client.crawl("ftp://a.example"))
+    report = researched(client, client.research("tea", model="mini"))
+    check("research: report", "What is known about tea" in report["content"])
+    check("research: usage", report["usage"], {"credits": 4})
+    check("research: sources", [source["url"] for source in report["sources"]], ["https://blog.example/rt", "https://news.example/1"])
+    stream = b"".join(client.research("tea", stream=True)).decode()
+    check("research: stream", ("Planning" in stream, "WebSearch" in stream, stream.rstrip().endswith("event: done")), (True,) * 3)
+    raises("400: unknown model", BadRequestError, "Invalid model", lambda: client.research("tea", model="ultra"))
+    check("feedback", client.feedback(request_id=found["request_id"], agent_score=1)["success"])
+
     both = asyncio.run(concurrently(url))
     check("async: search and extract", both, (5, 1))
+
+
+def researched(client, begun):
+    """Look until it is done; the stand-in counts looks, not time."""
+    for _ in range(10):
+        report = client.get_research(begun["request_id"], include_usage=True)
+        if report["status"] == "completed":
+            break
+    return report
 
 
 async def concurrently(url):

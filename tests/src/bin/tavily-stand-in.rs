@@ -1,7 +1,8 @@
 //! Runs the stand-in for Tavily's API by hand, and for clients that are not written in Rust.
 //!
-//! `tavily-stand-in [--port N] [--fault NAME] [--latency MILLISECONDS] [--enforce-rates]` prints its URL and runs
-//! until it is stopped.
+//! `tavily-stand-in [--port N] [--fault NAME] [--latency MILLISECONDS] [--enforce-rates] [--created STATUS]
+//! [--looks N] [--plan-limit CREDITS]` prints its URL and runs until it is stopped. A key such as `tvly-fault-432` has
+//! the fault of its name, whatever the others have. `GET /stand-in/requests` tells what was sent since the last time.
 
 use std::{
     io::{self, Write},
@@ -37,13 +38,17 @@ fn options() -> Result<Options, String> {
                 let name = value()?;
                 let known = || {
                     let own = contract::list("fault_cases").iter().filter_map(|case| case["id"].as_str());
-                    let own = own.filter(|name| !faults::is_elsewhere(name));
-                    own.chain(faults::FURTHER).collect::<Vec<_>>().join(", ")
+                    own.chain(faults::FURTHER.iter().copied()).collect::<Vec<_>>().join(", ")
                 };
                 let fault = faults::named(&name);
                 options.fault = Some(fault.ok_or_else(|| format!("unknown fault {name:?}; known: {}", known()))?);
             }
             "--enforce-rates" => options.enforce_rates = true,
+            "--created" => options.created = value()?.parse().map_err(|_| "--created wants a status")?,
+            "--looks" => options.looks = value()?.parse().map_err(|_| "--looks wants a number")?,
+            "--plan-limit" => {
+                options.plan_limit = Some(value()?.parse().map_err(|_| "--plan-limit wants a number of credits")?);
+            }
             other => return Err(format!("unknown flag {other:?}; see the head of tavily-stand-in.rs")),
         }
     }

@@ -30,7 +30,13 @@ impl Endpoint {
 
     /// The endpoint behind a method and a path.
     pub fn at(method: &str, path: &str) -> Option<Self> {
-        list("endpoints").iter().find(|endpoint| endpoint["method"] == method && endpoint["path"] == path).map(Self)
+        let fits = |template: &str| match template.split_once('{') {
+            None => template == path,
+            // One segment that is not empty.
+            Some((before, _)) => path.strip_prefix(before).is_some_and(|id| !id.is_empty() && !id.contains('/')),
+        };
+        let found = list("endpoints").iter().filter(|endpoint| endpoint["method"] == method);
+        found.map(Self).find(|endpoint| endpoint.0["path"].as_str().is_some_and(fits))
     }
 
     /// Its id.
@@ -38,14 +44,39 @@ impl Endpoint {
         self.0["id"].as_str().unwrap_or_default()
     }
 
+    /// Its method.
+    pub fn method(self) -> &'static str {
+        self.0["method"].as_str().unwrap_or_default()
+    }
+
+    /// Its path, with a name in braces where an id goes.
+    pub fn path(self) -> &'static str {
+        self.0["path"].as_str().unwrap_or_default()
+    }
+
     /// Whether it answers without a key.
     pub fn keyless(self) -> bool {
         self.0["keyless"] == true
     }
 
-    /// The fields of its request.
+    /// The fields of its request; none for one that takes no body.
     pub fn fields(self) -> &'static Map<String, Value> {
-        self.0["request"]["fields"].as_object().expect("the endpoint takes a body")
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.0["request"]["fields"].as_object().unwrap_or(&NONE)
+    }
+
+    /// Which of the rates counts its requests.
+    pub fn rate(self) -> &'static str {
+        match self.0["rate_limit"].as_str() {
+            Some(rate) if contract()["rate_limits"][rate].is_object() => rate,
+            _ => "default",
+        }
+    }
+
+    /// The least and the most that a research costs by its model.
+    pub fn span(self, model: &str) -> (u64, u64) {
+        let span = &self.0["credits"][model];
+        (span[0].as_u64().unwrap_or(0), span[1].as_u64().unwrap_or(0))
     }
 
     /// The documented body of an error.
@@ -69,22 +100,21 @@ impl Endpoint {
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(1))
     }
 
-    /// What the server says to a request that breaks a documented bound; the words are documented for some bounds
-    /// and ours for the others.
-    pub fn refusal(self, body: &Map<String, Value>) -> Option<Value> {
-        let said = |text: String| Some(json!({ "detail": { "error": text } }));
+    /// What the server says to a request that breaks a documented bound, and with which status; the words are
+    /// documented for some bounds and ours for the others.
+    pub fn refusal(self, body: &Map<String, Value>) -> Option<(u16, Value)> {
+        let said = |text: String| Some((400, json!({ "detail": { "error": text } })));
+        let has = |name: &str| body.get(name).is_some_and(|value| !value.is_null());
         for (name, field) in self.fields() {
             let Some(value) = body.get(name).filter(|value| !value.is_null()) else {
                 if field["required"] == true {
-                    return said(format!("{name} is required."));
+                    return self.documented(name, None).or_else(|| said(format!("{name} is required.")));
                 }
                 continue;
             };
             if let Some(broken) = broken_bound(field, value) {
-                // One bound of each endpoint has documented words.
-                let documented = matches!((self.id(), name.as_str()), ("search", "topic") | ("extract", "urls"));
-                let documented = documented && broken != Broken::Type;
-                return if documented { Some(self.error(400)) } else { said(format!("Invalid {name}.")) };
+                let documented = self.documented(name, Some(value)).filter(|_| broken != Broken::Type);
+                return documented.or_else(|| said(format!("Invalid {name}.")));
             }
             for (other, values) in field["forbidden_when"].as_object().into_iter().flatten() {
                 if values.as_array().is_some_and(|values| body.get(other).is_some_and(|given| values.contains(given))) {
@@ -97,11 +127,30 @@ impl Endpoint {
                 return said(format!("{name} needs topic {topic}."));
             }
         }
-        let has = |name: &str| body.get(name).is_some_and(|value| !value.is_null());
-        if has("time_range") && (has("start_date") || has("end_date")) {
+        let groups = self.0["request"]["any_of_required"].as_array();
+        let given = |group: &Value| group.as_array().into_iter().flatten().filter_map(Value::as_str).all(has);
+        if groups.is_some_and(|groups| !groups.iter().any(given)) {
+            return said("Something to refer to is required.".into());
+        }
+        if self.id() == "search" && has("time_range") && (has("start_date") || has("end_date")) {
             return said("time_range cannot be combined with start_date or end_date.".into());
         }
+        if body.get("output_schema").is_some_and(|schema| !schema["properties"].is_object()) {
+            return said("output_schema must include properties.".into());
+        }
         None
+    }
+
+    /// The documented words for a broken bound, if it is the one that they are of.
+    fn documented(self, name: &str, value: Option<&Value>) -> Option<(u16, Value)> {
+        match (self.id(), name, value) {
+            ("search", "topic", Some(_)) | ("extract", "urls", Some(_)) => Some((400, self.error(400))),
+            ("map" | "crawl", "url", None) => Some((400, self.error(400))),
+            ("research_create", "model", Some(_)) | ("logs", "endpoints", Some(_)) => Some((400, self.error(400))),
+            ("org_usage", "organization_name", None) => Some((422, self.error(422))),
+            ("org_usage", "start_date", Some(_)) => Some((400, self.error(400))),
+            _ => None,
+        }
     }
 }
 
@@ -135,7 +184,26 @@ fn broken_bound(field: &Value, value: &Value) -> Option<Broken> {
     let too_many = items.is_some_and(|(items, most)| items as u64 > most);
     let no_date = field["format"] == "date" && value.as_str().is_some_and(|text| !is_date(text));
     let empty = field["required"] == true && value.as_str().is_some_and(|text| text.trim().is_empty());
-    (!known || below || above || too_many || no_date || empty).then_some(Broken::Bound)
+    let items = value.as_array().map_or(&[][..], Vec::as_slice);
+    let odd_item = items.iter().any(|item| broken_item(&field["items"], item));
+    (!known || below || above || too_many || no_date || empty || odd_item).then_some(Broken::Bound)
+}
+
+/// Whether an item of a list breaks what is documented of items.
+fn broken_item(items: &Value, item: &Value) -> bool {
+    let unknown = items["enum"].as_array().is_some_and(|known| !known.contains(item));
+    // Where members are described by more than a word.
+    let members = items["fields"].as_object().into_iter().flatten().filter(|(_, member)| member.is_object());
+    let odd_member = members.into_iter().any(|(name, member)| match item.get(name).filter(|value| !value.is_null()) {
+        None => member["required"] == true,
+        Some(value) => {
+            let unknown = member["enum"].as_array().is_some_and(|known| !known.contains(value));
+            let ends_so = |end: &Value| value.as_str().zip(end.as_str()).is_some_and(|(name, end)| name.ends_with(end));
+            unknown || member["extensions"].as_array().is_some_and(|ends| !ends.iter().any(ends_so))
+        }
+    });
+    let is_described = items["fields"].as_object().is_some_and(|fields| fields.values().any(Value::is_object));
+    unknown || odd_member || is_described && !item.is_object()
 }
 
 fn is_date(text: &str) -> bool {

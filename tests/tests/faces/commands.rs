@@ -22,7 +22,7 @@ async fn with_tavily(url: &str, arguments: &[&str]) -> Finished {
 async fn what_is_in_order_is_said_to_be_and_what_is_not_is_said_where() {
     let fine = shipped(&["check"]).await;
     assert_eq!((fine.code(), fine.stderr.as_str()), (Some(0), ""), "{fine:?}");
-    assert_eq!(fine.stdout, "config.toml is in order: 1 endpoint, 5 tools, 0 warnings\n");
+    assert_eq!(fine.stdout, "config.toml is in order: 1 endpoint, 11 tools, 0 warnings\n");
 
     let broken =
         CONFIG.replace("listen = ", "lisen = ").replace("[plugins.echo.tools]\necho", "[plugins.echo.tools]\nechoo");
@@ -49,17 +49,23 @@ async fn what_is_in_order_is_said_to_be_and_what_is_not_is_said_where() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_are_a_table_for_people_and_json_for_programs() {
     let table = shipped(&["tools"]).await;
-    let expected = "TOOL            PLUGIN      ENDPOINT    SCOPES\n\
-                    tavily_search   web-search  web-search  web-search:read\n\
-                    tavily_extract  web-search  web-search  web-search:read\n\
-                    docs_search     docs        web-search  docs:read\n\
-                    docs_fetch      docs        web-search  docs:read\n\
-                    echo            echo        web-search  web-search:read\n";
+    let expected = "TOOL                 PLUGIN      ENDPOINT    SCOPES\n\
+                    tavily_search        web-search  web-search  web-search:read\n\
+                    tavily_extract       web-search  web-search  web-search:read\n\
+                    tavily_map           web-search  web-search  web-search:write\n\
+                    tavily_crawl         web-search  web-search  web-search:write\n\
+                    tavily_research      web-search  web-search  web-search:write\n\
+                    tavily_get_research  web-search  web-search  web-search:read\n\
+                    tavily_usage         web-search  web-search  web-search:read\n\
+                    tavily_feedback      web-search  web-search  web-search:write\n\
+                    docs_search          docs        web-search  docs:read\n\
+                    docs_fetch           docs        web-search  docs:read\n\
+                    echo                 echo        web-search  web-search:read\n";
     assert_eq!((table.code(), table.stdout.as_str()), (Some(0), expected));
     let list: Value = serde_json::from_str(&shipped(&["tools", "--json"]).await.stdout).expect("JSON");
-    assert_eq!(list.as_array().map(Vec::len), Some(5));
+    assert_eq!(list.as_array().map(Vec::len), Some(11));
     let echo = json!({ "tool": "echo", "plugin": "echo", "endpoint": "web-search", "scopes": ["web-search:read"] });
-    assert_eq!(list[4], echo);
+    assert_eq!(list[10], echo);
 }
 
 #[tokio::test(flavor = "multi_thread")]

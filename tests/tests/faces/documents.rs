@@ -102,16 +102,6 @@ async fn health_is_alive_and_readiness_names_each_plugin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_front_page_leads_to_the_documentation() {
-    let house = House::open().await;
-    let front = get(&house, "/").await;
-    assert_eq!(front.status, 303);
-    let base = Url::parse(&house.server.url()).expect("a URL");
-    let target = base.join(front.header("location")).expect("a place");
-    assert_eq!(target.path(), "/docs");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_documentation_needs_nothing_from_elsewhere() {
     let house = House::open().await;
     for path in ["/docs", "/docs/oauth-receiver.html"] {

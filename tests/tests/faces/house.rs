@@ -43,6 +43,7 @@ api_base_url = "${TAVILY:-http://127.0.0.1:1}"
 [plugins.web-search.tools]
 tavily_search = { scopes = ["web-search:read"] }
 tavily_extract = { scopes = ["web-search:write"] }
+"*" = { enabled = false }
 
 [plugins.echo]
 builtin = "echo"

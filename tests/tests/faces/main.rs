@@ -4,7 +4,10 @@
 
 mod commands;
 mod documents;
+mod errors;
+mod front;
 mod house;
+mod html;
 #[cfg(unix)]
 mod life;
 mod limits;
@@ -12,6 +15,7 @@ mod listening;
 mod quickstart;
 mod rest;
 mod sessions;
+mod snippets;
 mod stateless;
 mod streams;
 mod trail;

@@ -65,9 +65,11 @@ async fn the_start_says_what_runs_and_what_to_try() {
     for line in [
         format!("toolgate {} listens on {}", env!("CARGO_PKG_VERSION"), server.address()),
         format!("  endpoint  {url}{PATH}"),
-        "    tool    tavily_search   web-search:read".to_owned(),
-        "    tool    docs_search     docs:read".to_owned(),
-        "    tool    echo            web-search:read".to_owned(),
+        "    tool    tavily_search        web-search:read".to_owned(),
+        "    tool    tavily_crawl         web-search:write".to_owned(),
+        "    tool    docs_search          docs:read".to_owned(),
+        "    tool    echo                 web-search:read".to_owned(),
+        format!("  page      {url}/"),
         format!("  docs      {url}/docs"),
         "  try       toolgate call docs_search '{\"query\":\"write a plugin\"}'".to_owned(),
         "            toolgate token --scope \"web-search:read docs:read\"".to_owned(),
@@ -75,7 +77,8 @@ async fn the_start_says_what_runs_and_what_to_try() {
         assert!(banner.lines().any(|told| told == line), "{line:?} in\n{banner}");
     }
     assert!(banner.contains("  sign-in   dev, the embedded authorization server"), "{banner}");
-    assert!(banner.lines().count() < 15, "a few lines");
+    assert!(banner.lines().count() < 20, "a few lines");
+    assert_eq!(server.stderr(), "", "nothing that looks like trouble, though there is no key");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,28 @@ async fn what_does_not_fit_has_its_status_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_tool_can_judge_is_its_answer() {
+    let house = House::open().await;
+    let search = |rest: serde_json::Value| {
+        let mut arguments = json!({ "query": "x" });
+        arguments.as_object_mut().expect("an object").extend(rest.as_object().expect("an object").clone());
+        house.post(&house.reader(), "tavily_search", &arguments)
+    };
+    // No schema says that one day must lie before another.
+    let answer = Answer::to(search(json!({ "start_date": "2026-02-02", "end_date": "2026-02-01" }))).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let result = answer.json();
+    assert_eq!(result["isError"], true);
+    let text = result["content"][0]["text"].as_str().expect("text");
+    assert!(text.contains("/end_date") && text.contains("before start_date"), "{text}");
+    assert_eq!(house.server.audited(answer.request_id()).await["outcome"], "invalid_arguments");
+    // A format is in the schema: it is refused before the tool is asked.
+    let answer = Answer::to(search(json!({ "start_date": "2026-02-30" }))).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_arguments")));
+    assert_eq!(house.server.audited(answer.request_id()).await["outcome"], "invalid_arguments");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_gate_is_the_same() {
     let house = House::open().await;
     let anonymous = Answer::to(house.request(Method::POST, ECHO).json(&json!({ "text": "x" }))).await;

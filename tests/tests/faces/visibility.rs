@@ -89,7 +89,9 @@ builtin = "echo"
     let kept = CONFIG.split("[plugins.web-search.tools]").next().expect("what comes before");
     let house = House::with(&format!("{kept}{rules}"), &[]).await;
     let (nobody, writer) = (house.token(&json!({ "scope": "openid" })), house.writer());
-    let expected = ["web.search", "echo"];
+    let rest = ["map", "crawl", "research", "get_research", "usage", "feedback"].map(|tool| format!("tavily_{tool}"));
+    let rest = rest.iter().map(String::as_str);
+    let expected: Vec<&str> = ["web.search"].into_iter().chain(rest).chain(["echo"]).collect();
     assert_eq!(listed(&house, &nobody).await, expected);
     assert_eq!(catalogue(&house, None).await, expected);
     assert_eq!(operations(&house).await, expected);

@@ -262,7 +262,15 @@ async fn paths_and_methods_are_taken_as_they_are_written() {
     let rows = vec![
         row("two slashes", at("//web-search/mcp"), 404, gone()),
         row("two slashes inside", at("/web-search//mcp"), 404, gone()),
-        row("a slash at the end", at("/web-search/mcp/"), 404, gone()),
+        // Taken for the endpoint, and guarded like it.
+        row("a slash at the end", at("/web-search/mcp/"), 200, Says::Echo(Face::Mcp)),
+        row(
+            "a slash at the end, from another page",
+            evil(at("/web-search/mcp/")),
+            403,
+            Says::Error("forbidden_origin"),
+        ),
+        row("two slashes at the end", at("/web-search/mcp//"), 404, gone()),
         row("an escaped slash", at("/web-search%2fmcp"), 404, gone()),
         row("an escaped letter", at("/web-search/%6dcp"), 404, gone()),
         row("an escaped letter from another page", evil(at("/web-search/%6dcp")), 404, gone()),

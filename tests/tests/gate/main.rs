@@ -4,10 +4,13 @@
 
 mod challenge;
 mod house;
+mod outside;
 mod reply;
 mod wire;
 
+mod client_documents;
 mod cors;
+mod discovery;
 mod documents;
 mod hostile_requests;
 mod hostile_tokens;

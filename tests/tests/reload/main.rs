@@ -4,6 +4,7 @@
 //! Each test has a server of its own; none needs the internet.
 
 mod edits;
+mod front;
 mod house;
 #[cfg(unix)]
 mod kept;

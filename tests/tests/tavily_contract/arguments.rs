@@ -5,7 +5,7 @@ use toolgate_tests::tavily::contract::Endpoint;
 
 use crate::{Bench, invalid, structured, text};
 
-async fn validator(bench: &Bench, tool: &str) -> jsonschema::Validator {
+pub(crate) async fn validator(bench: &Bench, tool: &str) -> jsonschema::Validator {
     let tools = bench.plugin.tools().await.unwrap();
     let tool = tools.iter().find(|known| known.name == tool).unwrap();
     jsonschema::options().should_validate_formats(true).build(&Value::Object((*tool.input_schema).clone())).unwrap()
@@ -92,8 +92,15 @@ async fn every_bound_of_search_is_in_its_schema() {
         ("exact_match", json!("yes"), false),
         ("safe_search", json!(true), true),
         ("safe_search", json!("strict"), false),
+        ("min_score", json!(0), true),
+        ("min_score", json!(1), true),
+        ("min_score", json!(1.1), false),
+        ("min_score", json!(-0.1), false),
+        ("max_output_tokens", json!(199), false),
+        ("max_output_tokens", json!(200), true),
         ("api_key", json!("tvly-x"), false),
         ("days", json!(3), false),
+        ("fresh", json!(true), false),
     ];
     for (name, value, fits) in cases {
         let mut arguments = json!({ "query": "x" });
@@ -157,30 +164,87 @@ async fn every_bound_of_extract_is_in_its_schema() {
 }
 
 #[tokio::test]
-async fn the_tools_offer_what_the_contract_documents_and_nothing_else() {
-    let bench = Bench::new().await;
-    for tool in bench.plugin.tools().await.unwrap() {
-        let endpoint = Endpoint::named(tool.name.strip_prefix("tavily_").unwrap()).unwrap();
+async fn the_tools_offer_what_the_contract_documents_and_little_else() {
+    // Each tool, its endpoint, what it has of its own, and what is ours to decide.
+    let tools: [(&str, &str, &[&str], &[&str]); 8] = [
+        ("tavily_search", "search", &["min_score", "max_output_tokens", "fresh"], &[]),
+        ("tavily_extract", "extract", &["max_output_tokens", "fresh"], &[]),
+        ("tavily_map", "map", &["max_output_tokens", "fresh"], &[]),
+        ("tavily_crawl", "crawl", &["max_output_tokens", "fresh"], &[]),
+        ("tavily_research", "research_create", &["wait", "max_output_tokens"], &["stream"]),
+        ("tavily_get_research", "research_get", &["request_id", "max_output_tokens"], &[]),
+        ("tavily_usage", "usage", &[], &[]),
+        ("tavily_feedback", "feedback", &[], &[]),
+    ];
+    let bench = Bench::with(json!({ "cache": { "keep": "1m" } })).await;
+    let listed = bench.plugin.tools().await.unwrap();
+    assert_eq!(listed.len(), tools.len());
+    for (tool, (name, endpoint, own, ours)) in listed.into_iter().zip(tools) {
+        assert_eq!(tool.name, name);
+        let endpoint = Endpoint::named(endpoint).unwrap();
         let documented = endpoint.fields().iter().filter(|(name, field)| {
-            !matches!(field["status"].as_str(), Some("sdk-only" | "legacy")) && *name != "include_usage"
+            let sent_anyhow = *name == "include_usage" || ours.contains(&name.as_str());
+            !matches!(field["status"].as_str(), Some("sdk-only" | "legacy")) && !sent_anyhow
         });
-        let mut documented: Vec<&str> = documented.map(|(name, _)| name.as_str()).collect();
-        let mut offered: Vec<&str> =
-            tool.input_schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut documented: Vec<&str> = documented.map(|(name, _)| name.as_str()).chain(own.iter().copied()).collect();
+        let properties = tool.input_schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut offered: Vec<&str> = properties.keys().map(String::as_str).collect();
         documented.sort_unstable();
         offered.sort_unstable();
-        assert_eq!(offered, documented, "{}", tool.name);
-        for (name, property) in tool.input_schema["properties"].as_object().unwrap() {
-            assert!(property["description"].is_string(), "{} {name}", tool.name);
-            let Some(known) = endpoint.fields()[name]["enum"].as_array() else { continue };
-            let offered = property["enum"].as_array().unwrap_or_else(|| panic!("{name} has no enum: {property}"));
-            assert!(known.iter().all(|value| offered.contains(value)), "{} {name}", tool.name);
-            assert!(offered.iter().all(|value| known.contains(value) || value.is_null()), "{} {name}", tool.name);
+        assert_eq!(offered, documented, "{name}");
+        for (property_name, property) in &properties {
+            assert!(property["description"].is_string(), "{name} {property_name}");
+            let field = &endpoint.fields().get(property_name).cloned().unwrap_or_default();
+            if let Some(known) = field["enum"].as_array() {
+                let offered = property["enum"].as_array().unwrap_or_else(|| panic!("{property_name}: {property}"));
+                assert!(known.iter().all(|value| offered.contains(value)), "{name} {property_name}");
+                assert!(offered.iter().all(|value| known.contains(value) || value.is_null()), "{name} {property_name}");
+            }
+            for bound in ["minimum", "maximum"] {
+                if let Some(bound_value) = field[bound].as_f64() {
+                    assert_eq!(property[bound].as_f64(), Some(bound_value), "{name} {property_name} {bound}");
+                }
+            }
+            if let Some(most) = field["max_items"].as_u64() {
+                assert!(
+                    property.to_string().contains(&format!("\"maxItems\":{most}")),
+                    "{name} {property_name}: {property}"
+                );
+            }
         }
         let schema = Value::Object((*tool.input_schema).clone()).to_string();
         assert!(!schema.contains("$ref"), "clients read plain schemas best: {schema}");
-        assert_eq!(tool.input_schema["additionalProperties"], false);
-        assert_eq!(tool.annotations.unwrap().read_only_hint, Some(true));
+        assert_eq!(tool.input_schema["additionalProperties"], false, "{name}");
+        assert_eq!(tool.input_schema["type"], "object");
+        assert!(["anyOf", "oneOf", "allOf"].iter().all(|word| tool.input_schema.get(*word).is_none()), "{name}");
+        let output = tool.output_schema.unwrap();
+        assert!(!Value::Object((*output).clone()).to_string().contains("$ref"), "{name}");
+        assert!(output["properties"]["error"].is_object() && output["properties"]["cost"].is_object(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn annotations_say_what_is_read_only_and_what_spends() {
+    let bench = Bench::new().await;
+    let expected = [
+        ("tavily_search", true, None),
+        ("tavily_extract", true, None),
+        ("tavily_map", false, Some(false)),
+        ("tavily_crawl", false, Some(false)),
+        ("tavily_research", false, Some(false)),
+        ("tavily_get_research", true, Some(true)),
+        ("tavily_usage", true, Some(true)),
+        ("tavily_feedback", false, Some(false)),
+    ];
+    for (tool, (name, read_only, idempotent)) in bench.plugin.tools().await.unwrap().into_iter().zip(expected) {
+        let hints = tool.annotations.unwrap();
+        assert_eq!((tool.name.as_str(), hints.read_only_hint), (name, Some(read_only)));
+        assert_eq!((hints.destructive_hint, hints.idempotent_hint), (Some(false), idempotent), "{name}");
+        assert_eq!(hints.open_world_hint, Some(true), "{name}");
+        assert!(tool.title.is_some_and(|title| !title.is_empty()));
+        let description = tool.description.unwrap();
+        let says_price = ["credit", "Free"].iter().any(|word| description.contains(word));
+        assert!(says_price && description.len() < 900, "{name}: {} {description}", description.len());
     }
 }
 
@@ -233,7 +297,7 @@ async fn contradicting_arguments_are_refused_before_they_leave() {
             "tavily_search",
             json!({ "query": "x", "include_domains": ["a.example", "a b"] }),
             "/include_domains/1",
-            "no domain",
+            "is no domain",
         ),
         ("tavily_search", json!({ "query": "x", "exclude_domains": ["http://"] }), "/exclude_domains/0", "no domain"),
         (

@@ -1,11 +1,22 @@
 //! The Tavily plugin against the stand-in for Tavily's API, and the stand-in against Tavily's contract.
 
 mod arguments;
+mod bounds;
+mod cache;
 mod failures;
 mod hostile;
+mod injections;
+mod keyless;
+mod money;
+mod odd_answers;
+mod office;
+mod research;
 mod results;
+mod room;
 mod settings;
+mod sites;
 mod stand_in;
+mod streams;
 
 use std::{
     sync::{Arc, Mutex},
@@ -14,7 +25,8 @@ use std::{
 
 use serde_json::{Value, json};
 use toolgate_plugin::{
-    CallContext, HostHandle, Notice, Outcome, ProviderError, ToolCall, ToolError, ToolProvider, ToolResult,
+    CallContext, Caller, HostHandle, Notice, Outcome, Progress, ProgressUpdate, ProviderError, ToolCall, ToolError,
+    ToolProvider, ToolResult,
 };
 use toolgate_tests::tavily::{KEY, StandIn};
 
@@ -23,6 +35,8 @@ struct Bench {
     stand_in: StandIn,
     plugin: Box<dyn ToolProvider>,
     notices: Arc<Mutex<Vec<Notice>>>,
+    settings: Value,
+    state: tempfile::TempDir,
 }
 
 impl Bench {
@@ -33,16 +47,27 @@ impl Bench {
 
     /// With a key and further settings.
     async fn with(settings: Value) -> Self {
-        let stand_in = StandIn::start().await.unwrap();
+        Self::before(StandIn::start().await.unwrap(), settings)
+    }
+
+    /// With a key and further settings, in front of this stand-in.
+    fn before(stand_in: StandIn, settings: Value) -> Self {
         let mut all = json!({ "api_key": KEY, "api_base_url": stand_in.url() });
         for (name, value) in settings.as_object().unwrap() {
             all[name] = value.clone();
         }
-        let notices = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&notices);
-        let host = HostHandle::new("web-search", std::env::temp_dir(), move |notice| sink.lock().unwrap().push(notice));
-        let plugin = Box::new(toolgate_tavily::provider(all, host).unwrap());
-        Self { stand_in, plugin, notices }
+        let (state, notices) = (tempfile::tempdir().unwrap(), Arc::default());
+        let plugin = plugin(all.clone(), &state, &notices);
+        Self { stand_in, plugin, notices, settings: all, state }
+    }
+
+    /// As after a restart: another instance with the same state folder, and with these settings over the others.
+    async fn restart(&mut self, over: Value) {
+        self.plugin.shutdown().await;
+        for (name, value) in over.as_object().unwrap() {
+            self.settings[name] = value.clone();
+        }
+        self.plugin = plugin(self.settings.clone(), &self.state, &self.notices);
     }
 
     /// Call a tool as the host would: what comes back is what a client gets.
@@ -88,6 +113,12 @@ impl Bench {
     }
 }
 
+fn plugin(settings: Value, state: &tempfile::TempDir, notices: &Arc<Mutex<Vec<Notice>>>) -> Box<dyn ToolProvider> {
+    let sink = Arc::clone(notices);
+    let host = HostHandle::new("web-search", state.path(), move |notice| sink.lock().unwrap().push(notice));
+    Box::new(toolgate_tavily::provider(settings, host).unwrap())
+}
+
 fn text(result: &ToolResult) -> &str {
     result.content[0].as_text().unwrap()
 }
@@ -99,6 +130,29 @@ fn structured(result: &ToolResult) -> &Value {
 fn error(result: &ToolResult) -> &Value {
     assert!(result.is_error, "{}", text(result));
     &structured(result)["error"]
+}
+
+/// A call by somebody.
+fn by(subject: &str) -> CallContext {
+    CallContext::new(Caller::new(subject, Some("desk".into()), [].into()), "r")
+}
+
+/// A call whose progress is heard; what is reported goes there.
+fn heard() -> (CallContext, Arc<Mutex<Vec<ProgressUpdate>>>) {
+    let (mut cx, reports) = (CallContext::for_tests(), Arc::<Mutex<Vec<ProgressUpdate>>>::default());
+    let sink = Arc::clone(&reports);
+    cx.progress = Progress::to(move |update| sink.lock().unwrap().push(update));
+    (cx, reports)
+}
+
+/// Look again until it is so.
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let search = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), search).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
 
 fn due_in(wait: Duration) -> CallContext {

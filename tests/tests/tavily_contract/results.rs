@@ -1,9 +1,7 @@
 //! What a good call gives: citations as text and as structure, domain filters that hold, cost, cuts.
 
-use serde_json::{Value, json};
-use toolgate_tests::tavily::faults::Act;
-
 use crate::{Bench, structured, text};
+use serde_json::{Value, json};
 
 /// The id of the marks in a text, and the text with `ID` in its place.
 pub(crate) fn without_id(text: &str) -> (String, String) {
@@ -32,7 +30,9 @@ async fn a_search_gives_numbered_citations_in_text_and_structure() {
         <untrusted-web id=\"ID\">\n\
         [2] A gentle introduction — https://docs.example/1 (score 0.91, published Fri, 19 Nov 2026 08:00:00 GMT)\n\
         Excerpt 1 of page 1 about tokio. [...] Excerpt 2 of page 1 about tokio. [...] Excerpt 3 of page 1 about tokio.\n\
-        </untrusted-web id=\"ID\">";
+        </untrusted-web id=\"ID\">\n\
+        \n\
+        Cost: 1 credit.";
     assert_eq!(without_id(text(&result)).1, expected);
     let value = structured(&result);
     let first = json!({
@@ -90,8 +90,9 @@ async fn an_extract_gives_pages_and_names_those_that_failed() {
     let value = structured(&result);
     assert_eq!(
         value["sources"],
-        json!([{ "n": 1, "url": "https://a.example/p", "title": "Page at a.example",
-            "text": "# Page at a.example\n\nWhat stands there about tea.", "truncated": false }])
+        json!([{ "n": 1, "id": value["sources"][0]["id"], "url": "https://a.example/p", "title": "Page at a.example",
+            "score": null, "published": null, "text": "# Page at a.example\n\nWhat stands there about tea.",
+            "truncated": false }])
     );
     assert_eq!(value["failed"], json!([{ "url": "https://fail.example/", "error": "timeout" }]));
     assert_eq!(value["query"], "tea");
@@ -117,7 +118,7 @@ async fn a_page_outside_the_domain_filters_is_dropped_and_named() {
         bench.search(json!({ "query": "x", "max_results": 2, "exclude_domains": ["*.test", "docs.example"] })).await;
     assert_eq!(structured(&result)["dropped"].as_array().unwrap().len(), 2);
     assert!(text(&result).contains("no results; try other words or fewer filters (in use: exclude_domains)"));
-    assert!(text(&result).contains("2 results were left out"));
+    assert!(text(&result).contains("2 results were left out: within exclude_domains."));
 }
 
 #[tokio::test]
@@ -125,7 +126,7 @@ async fn nothing_found_is_a_result_with_advice() {
     let bench = Bench::new().await;
     let result = bench.search(json!({ "query": "x", "max_results": 0, "time_range": "day" })).await;
     assert!(!result.is_error);
-    assert_eq!(text(&result), "no results; try other words or fewer filters (in use: time_range)");
+    assert_eq!(text(&result), "no results; try other words or fewer filters (in use: time_range)\nCost: 1 credit.");
     let result = bench.extract(json!({ "urls": "https://fail.example/" })).await;
     assert!(!result.is_error && text(&result).contains("no page could be read"), "{}", text(&result));
 }
@@ -167,26 +168,45 @@ async fn a_partial_extract_reports_both_sides() {
 }
 
 #[tokio::test]
-async fn long_pages_are_cut_and_say_so() {
-    let bench = Bench::with(json!({ "max_output": { "per_source": "2 KiB", "total": "3 KiB" } })).await;
-    bench.stand_in.fail("huge-raw-content");
-    let result = bench.extract(json!({ "urls": ["https://a.example/1", "https://a.example/2"] })).await;
+async fn a_map_gives_numbered_addresses_with_ids_that_stay() {
+    let bench = Bench::new().await;
+    let arguments = json!({ "url": "a.example", "limit": 3, "instructions": "the docs" });
+    let result = bench.call("tavily_map", arguments.clone()).await;
+    let expected = "Pages:\n<untrusted-web id=\"ID\">\n[1] https://a.example/\n[2] https://a.example/page/1\n\
+        [3] https://a.example/page/2\n</untrusted-web id=\"ID\">\n\nCost: 0 credits.";
+    assert!(without_id(text(&result)).1.ends_with(expected), "{}", text(&result));
     let value = structured(&result);
-    assert_eq!(value["sources"][0]["text"].as_str().unwrap().len(), 2048);
-    assert_eq!((&value["sources"][0]["truncated"], &value["sources"][1]["truncated"]), (&json!(true), &json!(false)));
-    assert_eq!(value["truncated"], true);
-    assert!(text(&result).contains("(the text above was cut)") && text(&result).len() < 4096);
-    bench.stand_in.play(Act::Alter(|answer| {
-        for n in 0..5 {
-            answer["results"][n]["content"] = "x".repeat(2000).into();
-        }
-    }));
+    assert_eq!((&value["base_url"], &value["sources"][1]["n"]), (&json!("a.example"), &json!(2)));
+    let again = bench.call("tavily_map", arguments).await;
+    assert_eq!(structured(&again)["sources"], value["sources"], "ids stay the same");
+    assert_eq!(value["sources"][0]["id"].as_str().unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_crawl_gives_pages_with_their_text() {
+    let bench = Bench::new().await;
+    let arguments = json!({ "url": "https://a.example", "limit": 2, "include_images": true, "include_favicon": true });
+    let result = bench.call("tavily_crawl", arguments).await;
+    let value = structured(&result);
+    let page = &value["sources"][1];
+    assert_eq!(page["text"], "# Page 1\n\nThe first paragraph of page 1.\n\nThe second one.");
+    assert_eq!(page["images"], json!([{ "url": "https://a.example/page/1.png" }]));
+    assert_eq!(page["favicon"], "https://a.example/favicon.ico");
+    let shown = without_id(text(&result)).1;
+    assert!(shown.contains("<untrusted-web id=\"ID\">\n[2] https://a.example/page/1\n# Page 1\n"), "{shown}");
+    assert_eq!(
+        bench.sent()[0],
+        json!({
+            "url": "https://a.example/", "limit": 2, "include_images": true, "include_favicon": true,
+            "include_usage": true,
+        })
+    );
+}
+
+#[tokio::test]
+async fn results_say_when_they_were_fetched() {
+    let bench = Bench::new().await;
     let result = bench.search(json!({ "query": "x" })).await;
-    let lengths: Vec<usize> = structured(&result)["sources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|source| source["text"].as_str().unwrap().len())
-        .collect();
-    assert_eq!(lengths, [2000, 1072, 0, 0, 0]);
+    let fetched = structured(&result)["fetched_at"].as_str().unwrap();
+    assert!(fetched.len() == 20 && fetched.starts_with("20") && fetched.ends_with('Z'), "{fetched}");
 }

@@ -28,8 +28,28 @@ fn wrong_settings_name_their_path_and_the_remedy() {
         (json!({ "timeout": 30 }), "timeout", "30"),
         (json!({ "timeout": "soon" }), "timeout", "soon"),
         (json!({ "timeout": "1h" }), "timeout", "1s to 10m"),
-        (json!({ "max_output": { "per_source": "1 B" } }), "max_output.per_source", "out of range"),
-        (json!({ "max_output": { "each": "1 KiB" } }), "max_output.each", "unknown setting"),
+        (json!({ "crawl_timeout": "5s" }), "crawl_timeout", "10s to 10m"),
+        (json!({ "max_output_tokens": 100 }), "max_output_tokens", "100"),
+        (json!({ "credits": { "per_call": -1 } }), "credits.per_call", "-1"),
+        (json!({ "credits": { "per_day": "many" } }), "credits.per_day", "many"),
+        (json!({ "credits": { "per_week": 1 } }), "credits.per_week", "unknown setting"),
+        (json!({ "max_pages": { "map": 0 } }), "max_pages.map", "0"),
+        (json!({ "max_pages": { "crawl": 10_001 } }), "max_pages.crawl", "10001"),
+        (json!({ "research": { "wait": "0s" } }), "research.wait", "1s to 1h"),
+        (json!({ "research": { "silence": "soon" } }), "research.silence", "soon"),
+        (json!({ "research": { "stream": "always" } }), "research.stream", "always"),
+        (json!({ "cache": { "keep": "0s" } }), "cache.keep", "1s to 1day"),
+        (json!({ "cache": { "keep": "1m", "size": "1 B" } }), "cache.size", "64 KiB to 1 GiB"),
+        (json!({ "cache": {} }), "cache", "keep"),
+        (json!({ "sites": { "allow": ["a b"] } }), "sites.allow.0", "no public domain"),
+        (json!({ "sites": { "allow": ["localhost"] } }), "sites.allow.0", "no public domain"),
+        (json!({ "marks": "none" }), "marks", "none"),
+        (json!({ "defaults": { "map": { "limit": 501 } } }), "defaults.map.limit", "500"),
+        (json!({ "defaults": { "crawl": { "limit": 101 } } }), "defaults.crawl.limit", "100"),
+        (json!({ "defaults": { "crawl": { "url": "https://a.example" } } }), "defaults.crawl.url", "unknown setting"),
+        (json!({ "defaults": { "map": { "select_domains": ["("] } } }), "defaults.map.select_domains.0", "no regular"),
+        (json!({ "defaults": { "research": { "model": "ultra" } } }), "defaults.research.model", "ultra"),
+        (json!({ "defaults": { "research": { "files": [] } } }), "defaults.research.files", "unknown setting"),
         (json!({ "human_id": "yes" }), "human_id", "boolean"),
         (json!({ "defaults": { "search": { "max_results": 21 } } }), "defaults.search.max_results", "21"),
         (json!({ "defaults": { "search": { "max_result": 2 } } }), "defaults.search.max_result", "unknown setting"),
@@ -83,17 +103,6 @@ fn settings_may_be_absent_and_a_line_end_behind_the_key_is_no_part_of_it() {
 }
 
 #[tokio::test]
-async fn without_a_key_there_are_two_tools_and_requests_say_keyless() {
-    let bench = Bench::with(json!({ "api_key": "" })).await;
-    let names: Vec<String> = bench.plugin.tools().await.unwrap().into_iter().map(|tool| tool.name).collect();
-    assert_eq!(names, ["tavily_search", "tavily_extract"]);
-    assert!(!bench.search(json!({ "query": "x" })).await.is_error);
-    let seen = bench.stand_in.take_seen().remove(0);
-    assert_eq!(seen.headers["x-tavily-access-mode"], "keyless");
-    assert!(!seen.headers.contains_key("authorization"));
-}
-
-#[tokio::test]
 async fn the_key_is_in_the_header_and_nowhere_else() {
     let bench = Bench::with(json!({ "project_id": "p-1", "org_id": "o-1", "client_source": "mine" })).await;
     let mut said = Vec::new();
@@ -101,6 +110,11 @@ async fn the_key_is_in_the_header_and_nowhere_else() {
         bench.stand_in.fail(fault);
         said.push(format!("{:?}", bench.search(json!({ "query": "x" })).await));
         said.push(format!("{:?}", bench.extract(json!({ "urls": "https://a.example" })).await));
+        said.push(format!("{:?}", bench.call("tavily_map", json!({ "url": "https://a.example" })).await));
+        said.push(format!("{:?}", bench.call("tavily_crawl", json!({ "url": "https://a.example" })).await));
+        said.push(format!("{:?}", bench.call("tavily_research", json!({ "input": "x" })).await));
+        said.push(format!("{:?}", bench.call("tavily_usage", json!({})).await));
+        said.push(format!("{:?}", bench.call("tavily_feedback", json!({ "request_id": "r" })).await));
     }
     for seen in bench.stand_in.take_seen() {
         assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}"));
@@ -112,6 +126,46 @@ async fn the_key_is_in_the_header_and_nowhere_else() {
     }
     said.push(format!("{:?}", bench.notices.lock().unwrap()));
     assert!(said.iter().all(|said| !said.contains(KEY)), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_tavily_repeats_is_not_passed_on() {
+    let bench = Bench::new().await;
+    let error = json!({ "detail": { "error": format!("The key {KEY} is unknown."), "failed_results": [{ "url": "x", "error": KEY }] } });
+    let mut said = Vec::new();
+    for status in [200, 400, 401, 403, 429, 500] {
+        bench.stand_in.play(toolgate_tests::tavily::faults::Act::json(status, &error));
+        for (tool, arguments) in [
+            ("tavily_search", json!({ "query": "x" })),
+            ("tavily_research", json!({ "input": "x" })),
+            ("tavily_usage", json!({})),
+            ("tavily_feedback", json!({ "request_id": "r" })),
+        ] {
+            let result = bench.call(tool, arguments).await;
+            assert!(
+                result.is_error && text(&result).contains("The key (the key) is unknown."),
+                "{tool} {}",
+                text(&result)
+            );
+            said.push(format!("{result:?}"));
+        }
+    }
+    let failed = json!({ "request_id": "r", "status": "failed", "error": format!("{KEY} ran out") });
+    bench.stand_in.play(toolgate_tests::tavily::faults::Act::json(200, &failed));
+    said.push(format!("{:?}", bench.call("tavily_research", json!({ "input": "x" })).await));
+    let body = format!("data: {{\"object\":\"error\",\"error\":\"{KEY} ran out\"}}\n\n");
+    let headers = vec![("content-type", "text/event-stream".to_owned())];
+    bench.stand_in.play(toolgate_tests::tavily::faults::Act::Answer { status: 200, headers, body });
+    said.push(format!("{:?}", bench.call("tavily_research", json!({ "input": "x" })).await));
+    said.push(format!("{:?}", bench.call("tavily_get_research", json!({})).await));
+    said.push(format!("{:?}", bench.notices.lock().unwrap()));
+    for said in said {
+        assert!(!said.contains(KEY), "{said}");
+    }
+    for entry in std::fs::read_dir(bench.state.path().join("research")).unwrap() {
+        let kept = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!kept.contains(KEY), "{kept}");
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub(super) fn check(review: &mut Review<'_>) {
     let config = review.config;
     review.not_zero(&["auth", "dev", "access_token_ttl"], config.auth.dev.access_token_ttl);
     review.not_zero(&["auth", "dev", "refresh_token_ttl"], config.auth.dev.refresh_token_ttl);
+    loopback_metadata(review);
     for (name, endpoint) in &config.endpoints {
         let own = ["endpoints", name.as_str(), "auth"];
         let section: &[&str] = if endpoint.auth.is_some() { &own } else { &["auth"] };
@@ -27,6 +28,21 @@ pub(super) fn check(review: &mut Review<'_>) {
         if let Some(auth) = &endpoint.auth {
             unread_keys(review, &own, auth);
         }
+    }
+}
+
+/// Fetching from this machine what a stranger names is for a server that no stranger reaches
+/// (draft-ietf-oauth-client-id-metadata-document, section "Server Side Request Forgery (SSRF) Attacks").
+fn loopback_metadata(review: &mut Review<'_>) {
+    let config = review.config;
+    let uses_dev = config.endpoints.values().any(|endpoint| config.provider_kind(endpoint) == ProviderKind::Dev);
+    let open = config.server.public_url.as_ref().is_some_and(|url| url.has_host() && !is_loopback(url));
+    if config.auth.dev.client_metadata_from_loopback && uses_dev && open {
+        review.error(
+            &["auth", "dev", "client_metadata_from_loopback"],
+            "whoever reaches server.public_url could make the server send requests to this machine",
+            "write false, or develop clients with a public_url of this machine",
+        );
     }
 }
 

@@ -6,7 +6,18 @@ use super::{Review, is_plain_name};
 use crate::config::{nearest, sections::Endpoint};
 
 /// Paths that the server itself answers, with everything below them.
-const RESERVED: [&str; 8] = ["/docs", "/openapi.json", "/healthz", "/readyz", "/api", "/oauth", "/dev", "/.well-known"];
+const RESERVED: [&str; 10] = [
+    "/docs",
+    "/openapi.json",
+    "/healthz",
+    "/readyz",
+    "/api",
+    "/oauth",
+    "/dev",
+    "/.well-known",
+    "/assets",
+    "/favicon.ico",
+];
 
 pub(super) fn check(review: &mut Review<'_>) {
     let config = review.config;

@@ -336,6 +336,12 @@ const ROWS: &[Row] = &[
     row("dev in public, by the resource identifier", &[], &[("RESOURCE_IDENTIFIER", "https://mcp.example.com/notes/mcp")], &[
         r#"error: RESOURCE_IDENTIFIER: server.public_url: "https://mcp.example.com" is open to others, and provider "dev" lets anyone sign in; choose provider = "scalekit" or "oauth"; if you mean it, write allow_public = true in [auth.dev]"#,
     ]),
+    row("documents from this machine for everybody", &[
+        ("[server]", "[server]\npublic_url = \"https://mcp.example.com\""),
+        (END, "echo = { scopes = [\"notes:read\"] }\n[auth.dev]\nallow_public = true\nclient_metadata_from_loopback = true\n"),
+    ], &[], &[
+        r#"error: config.toml:16:33: auth.dev.client_metadata_from_loopback: whoever reaches server.public_url could make the server send requests to this machine; write false, or develop clients with a public_url of this machine"#,
+    ]),
     // URLs, origins, hosts.
     row("public URL with a slash", &[("[server]", "[server]\npublic_url = \"http://localhost:10000/\"")], &[], &[
         r#"error: config.toml:2:14: server.public_url: "http://localhost:10000/" ends with a slash; write "http://localhost:10000""#,
@@ -386,6 +392,12 @@ const ROWS: &[Row] = &[
     ]),
     row("path that is taken", &[("\"/notes/mcp\"", "\"/api/notes\"")], &[], &[
         r#"error: config.toml:7:8: endpoints.notes.path: "/api/notes" is taken: the server itself answers /api; write a path such as "/mcp""#,
+    ]),
+    row("path where the files of pages are", &[("\"/notes/mcp\"", "\"/assets/mcp\"")], &[], &[
+        r#"error: config.toml:7:8: endpoints.notes.path: "/assets/mcp" is taken: the server itself answers /assets; write a path such as "/mcp""#,
+    ]),
+    row("path of the icon", &[("\"/notes/mcp\"", "\"/favicon.ico\"")], &[], &[
+        r#"error: config.toml:7:8: endpoints.notes.path: "/favicon.ico" is taken: the server itself answers /favicon.ico; write a path such as "/mcp""#,
     ]),
     row("the same path twice", &[(END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/notes/mcp\"\nplugins = [\"echo\"]\n")], &[], &[
         r#"error: config.toml:14:8: endpoints.b.path: "/notes/mcp" is the path of the endpoint "notes" too; give each its own"#,

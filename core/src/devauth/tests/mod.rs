@@ -1,5 +1,7 @@
 //! The server over a real loopback socket, spoken to as clients and browsers do: no cookie jar, no redirects followed.
 
+mod consent;
+mod documents;
 mod refusals;
 mod sign_in;
 mod state;
@@ -55,6 +57,8 @@ fn settings() -> Settings {
         state_dir: None,
         access_token_ttl: Duration::from_secs(600),
         refresh_token_ttl: Duration::from_secs(3600),
+        loopback_documents: false,
+        loopback_documents_setting: "loopback = true",
     }
 }
 

@@ -23,7 +23,12 @@ async fn authorization_requests_that_are_refused_by_redirect() {
         ("two scopes", vec![("scope", "web-search:read"), ("scope", "web-search:write")], "invalid_request"),
         ("no resource where there are two", vec![("resource", "")], "invalid_target"),
         ("unknown resource", vec![("resource", "https://evil.example/mcp")], "invalid_target"),
-        ("resource with a slash more", vec![("resource", "http://localhost:10000/other/mcp/")], "invalid_target"),
+        ("resource with two slashes", vec![("resource", "http://localhost:10000/other/mcp//")], "invalid_target"),
+        ("resource in capitals", vec![("resource", "http://localhost:10000/other/MCP")], "invalid_target"),
+        ("resource with a query", vec![("resource", "http://localhost:10000/other/mcp?x")], "invalid_target"),
+        ("resource with a fragment", vec![("resource", "http://localhost:10000/other/mcp#x")], "invalid_target"),
+        ("resource at another port", vec![("resource", "http://localhost:10001/other/mcp")], "invalid_target"),
+        ("resource without a scheme", vec![("resource", "localhost:10000/other/mcp")], "invalid_target"),
         ("one of two unknown", vec![("resource", RESOURCE), ("resource", "https://evil.example/")], "invalid_target"),
         ("prompt none", vec![("prompt", "none")], "login_required"),
         ("another response mode", vec![("response_mode", "fragment")], "invalid_request"),
@@ -320,7 +325,7 @@ async fn registrations_that_are_refused() {
 #[tokio::test]
 async fn bodies_of_the_wrong_kind_or_size_are_refused() {
     let server = Server::start().await;
-    let large = format!("grant_type={}", "x".repeat(20_000));
+    let large = format!("grant_type={}", "x".repeat(200_000));
     let form = "application/x-www-form-urlencoded";
     let cases = [
         ("/token", "application/json", "{}", 400, "invalid_request"),

@@ -68,8 +68,11 @@ async fn resource_becomes_the_audience_and_may_be_narrowed_at_the_token_endpoint
     let server = Server::with_two_resources().await;
     let client = server.public_client().await;
     // asked for at the authorization endpoint, at the token endpoint, the audience
-    let cases: [(&[&str], &[&str], Value); 4] = [
+    let cases: [(&[&str], &[&str], Value); 7] = [
         (&[RESOURCE], &[], json!(RESOURCE)),
+        (&["http://localhost:10000/web-search/mcp/"], &[], json!(RESOURCE)),
+        (&[RESOURCE], &["http://localhost:10000/web-search/mcp/"], json!(RESOURCE)),
+        (&["HTTP://LocalHost:10000/web-search/mcp"], &["http://LOCALHOST:10000/web-search/mcp"], json!(RESOURCE)),
         (&[RESOURCE, OTHER_RESOURCE], &[], json!([RESOURCE, OTHER_RESOURCE])),
         (&[RESOURCE, OTHER_RESOURCE], &[OTHER_RESOURCE], json!(OTHER_RESOURCE)),
         (&[OTHER_RESOURCE], &[OTHER_RESOURCE], json!(OTHER_RESOURCE)),

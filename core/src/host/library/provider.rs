@@ -20,7 +20,7 @@ use super::{
     link::{ErrorObject, Link, Pending, Reply},
     told::Notices,
 };
-use crate::host::limits::Limiter;
+use crate::host::{arguments::BY_SCHEMA, limits::Limiter};
 
 /// How long a plugin may take to list its tools.
 const LISTING: Duration = Duration::from_secs(30);
@@ -78,8 +78,11 @@ impl Provider {
         let ErrorObject { code, message, data } = error;
         match code {
             code::INVALID_PARAMS => {
-                let path = data.get("path").and_then(|path| path.as_str()).unwrap_or_default();
-                ToolError::invalid(path, message)
+                let path = data.get("path").and_then(|path| path.as_str()).unwrap_or_default().to_owned();
+                match data.get(BY_SCHEMA) {
+                    Some(_) => ToolError::OutsideSchema { path, message },
+                    None => ToolError::InvalidArguments { path, message },
+                }
             }
             code::UNKNOWN_TOOL => ToolError::UnknownTool(tool),
             code::CANCELLED => ToolError::Cancelled,

@@ -9,6 +9,8 @@ pub(super) struct Failure {
     pub(super) status: &'static str,
     pub(super) component: &'static str,
     description: &'static str,
+    /// What it may say: `error` and `error_description`.
+    example: (&'static str, &'static str),
     /// A header and its component.
     header: Option<(&'static str, &'static str)>,
     /// Only where a token is asked for.
@@ -23,6 +25,10 @@ pub(super) const FAILURES: [Failure; 7] = {
             status: "400",
             component: "BadRequest",
             description: "The arguments do not match the tool's schema (the description names the path), or the request is malformed.",
+            example: (
+                "invalid_arguments",
+                "the argument at /max_results does not fit: the value is greater than the maximum of 20",
+            ),
             header: None,
             guarded: false,
         },
@@ -30,6 +36,7 @@ pub(super) const FAILURES: [Failure; 7] = {
             status: "401",
             component: "Unauthorized",
             description: "No token, or none that is valid.",
+            example: ("invalid_token", "the token has expired"),
             header: CHALLENGE,
             guarded: true,
         },
@@ -37,6 +44,7 @@ pub(super) const FAILURES: [Failure; 7] = {
             status: "403",
             component: "Forbidden",
             description: "The token lacks scopes that this tool needs.",
+            example: ("insufficient_scope", "the tool 'tavily_crawl' needs the scope 'web-search:write'"),
             header: CHALLENGE,
             guarded: true,
         },
@@ -44,6 +52,7 @@ pub(super) const FAILURES: [Failure; 7] = {
             status: "404",
             component: "NotFound",
             description: "No such tool here.",
+            example: ("unknown_tool", "the endpoint \"web-search\" offers no tool \"serch\"; see /api/tools"),
             header: None,
             guarded: false,
         },
@@ -51,6 +60,7 @@ pub(super) const FAILURES: [Failure; 7] = {
             status: "413",
             component: "ContentTooLarge",
             description: "The body is too long.",
+            example: ("too_large", "the body is larger than 4 MiB; the operator may raise server.max_body"),
             header: None,
             guarded: false,
         },
@@ -58,6 +68,7 @@ pub(super) const FAILURES: [Failure; 7] = {
             status: "429",
             component: "TooManyRequests",
             description: "Over the tool's rate.",
+            example: ("rate_limited", "over the rate of 60/min for \"tavily_search\"; wait 2 s"),
             header: RETRY_AFTER,
             guarded: false,
         },
@@ -65,6 +76,7 @@ pub(super) const FAILURES: [Failure; 7] = {
             status: "503",
             component: "Unavailable",
             description: "The token cannot be verified now, or the plugin takes no calls.",
+            example: ("temporarily_unavailable", "the authorization server cannot be reached; try again in 5 s"),
             header: RETRY_AFTER,
             guarded: false,
         },
@@ -78,10 +90,16 @@ pub(super) fn responses(guarded: bool) -> Map<String, Value> {
         if let Some((header, component)) = failure.header {
             headers[header] = json!({ "$ref": format!("#/components/headers/{component}") });
         }
+        let (error, description) = failure.example;
+        let example = json!({
+            "error": error,
+            "error_description": description,
+            "request_id": "0192f1c4-5a77-7c1e-9a3b-6c0f4f1f2b7a",
+        });
         let response = json!({
             "description": failure.description,
             "headers": headers,
-            "content": { "application/json": { "schema": reference("Error") } },
+            "content": { "application/json": { "schema": reference("Error"), "example": example } },
         });
         (failure.component.to_owned(), response)
     });

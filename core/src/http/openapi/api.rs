@@ -202,12 +202,17 @@ impl Api {
     }
 
     /// Is the process alive?
+    ///
+    /// For a supervisor that restarts what does not answer; it says nothing of plugins.
     #[oai(path = "/healthz", method = "get", operation_id = "health", tag = "Tag::Health")]
     async fn health(&self) -> HealthAnswer {
         HealthAnswer::Alive(Json(Health { status: "ok".to_owned() }))
     }
 
     /// Can the server do its work?
+    ///
+    /// For a load balancer: 503 as long as a plugin that must run does not. Tells the state of every plugin, and whether
+    /// the configuration's file is what serves.
     #[oai(path = "/readyz", method = "get", operation_id = "readiness", tag = "Tag::Health")]
     async fn readiness(&self) -> ReadinessAnswer {
         let readiness = self.backend.ready().await;

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answers, example,
+    answers, example, registration,
     schemas::{Components, Names, pascal, plain, reference},
     upgrade::upgrade,
 };
@@ -24,8 +24,9 @@ const CATALOGUE: &str = "/api/tools";
 /// What the document is made of.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// Origin and path prefix under which clients reach the server, without a slash at the end.
-    pub public_url: String,
+    /// Origin and path prefix under which clients reach the server, without a slash at the end; `/` if nobody has said
+    /// so: then the document is about where it was fetched.
+    pub server_url: String,
     /// Version of the server.
     pub version: String,
     /// The fixed operations, OpenAPI 3.0: [`base_document`](super::base_document).
@@ -100,10 +101,14 @@ pub enum SecurityScheme {
 /// The OpenAPI 3.1.0 document. Tool schemas are taken for valid JSON Schema, as the host loads no others; whatever
 /// they hold, every reference in the document resolves, and it is made in time that is linear in their length.
 pub fn merge(inputs: Document) -> Value {
-    let Document { public_url, version, mut base, tools, endpoints, security } = inputs;
+    let Document { server_url, version, mut base, tools, endpoints, security } = inputs;
     upgrade(&mut base);
 
-    let mut components = Components::new(taken(&mut base, "/components/schemas"));
+    let mut schemas = taken(&mut base, "/components/schemas");
+    if let Some(schema) = schemas.get_mut(registration::NAME) {
+        *schema = registration::client_metadata();
+    }
+    let mut components = Components::new(schemas);
     for (name, schema) in answers::schemas() {
         if !components.contains(name) {
             components.add(name, schema);
@@ -174,9 +179,10 @@ pub fn merge(inputs: Document) -> Value {
             "description": "The plain HTTP face of this server: what it is, what can be called, and one operation a \
                 tool. The same tools are served over MCP; a call passes the same gate and the same policy there.",
             "version": version,
+            "contact": { "name": "Toolgate", "url": env!("CARGO_PKG_REPOSITORY") },
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
-        "servers": [{ "url": public_url }],
+        "servers": [{ "url": server_url }],
         "tags": tags,
         "paths": paths,
         "components": all,

@@ -34,7 +34,7 @@ fn inputs() -> Document {
         "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
     });
     Document {
-        public_url: "https://mcp.example.org".to_owned(),
+        server_url: "https://mcp.example.org".to_owned(),
         version: "1.2.3".to_owned(),
         base: base_document(),
         tools: vec![

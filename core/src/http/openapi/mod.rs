@@ -1,5 +1,5 @@
 //! The OpenAPI 3.1 document and the page around it: the operations that never change ([`api`], with their
-//! [`shapes`]), their rewriting from 3.0 (`upgrade`), the schemas of the tools (`schemas`, `keywords`), an example of
+//! [`shapes`]), their rewriting from 3.0 (`upgrade`), what may be registered (`registration`), the schemas of the tools (`schemas`, `keywords`), an example of
 //! their arguments (`example`), what they answer with (`answers`), the whole ([`document`]) and the page to browse
 //! and try it ([`page`]).
 //!
@@ -12,6 +12,7 @@ pub mod document;
 mod example;
 mod keywords;
 pub mod page;
+mod registration;
 mod schemas;
 pub mod shapes;
 mod upgrade;

@@ -10,11 +10,18 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-const TEMPLATE: &str = include_str!("page.html");
-const SCRIPT: &str = include_str!("page.js");
-const STYLE: &str = include_str!("page.css");
-const RECEIVER: &str = include_str!("receiver.html");
-const RECEIVER_SCRIPT: &str = include_str!("receiver.js");
+const TEMPLATE: &str = include_str!("web/page.html");
+const RECEIVER: &str = include_str!("web/receiver.html");
+
+/// Our own files of the page, by name.
+const FILES: [(&str, &str); 6] = [
+    ("page.css", include_str!("web/page.css")),
+    ("sign-in.js", include_str!("web/sign-in.js")),
+    ("answers.js", include_str!("web/answers.js")),
+    ("access.js", include_str!("web/access.js")),
+    ("page.js", include_str!("web/page.js")),
+    ("receiver.js", include_str!("web/receiver.js")),
+];
 
 /// What the page needs to know.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +105,7 @@ pub fn receiver_page() -> Rendered {
     Rendered {
         html: RECEIVER.to_owned(),
         content_security_policy:
-            "default-src 'none'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "default-src 'none'; script-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
                 .to_owned(),
     }
 }
@@ -110,10 +117,10 @@ pub fn asset(name: &str) -> Option<Asset> {
     let (content_type, body) = match name {
         "swagger-ui.js" => (JAVASCRIPT, SWAGGER_UI.as_ref()?.script.clone()),
         "swagger-ui.css" => (CSS, SWAGGER_UI.as_ref()?.style.clone()),
-        "page.js" => (JAVASCRIPT, Bytes::from_static(SCRIPT.as_bytes())),
-        "page.css" => (CSS, Bytes::from_static(STYLE.as_bytes())),
-        "receiver.js" => (JAVASCRIPT, Bytes::from_static(RECEIVER_SCRIPT.as_bytes())),
-        _ => return None,
+        name => {
+            let (_, text) = FILES.iter().find(|(known, _)| *known == name)?;
+            (if name.ends_with(".css") { CSS } else { JAVASCRIPT }, Bytes::from_static(text.as_bytes()))
+        }
     };
     let digest = Sha256::digest(&body);
     let etag = digest.iter().take(12).fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}")) + "\"";
@@ -191,7 +198,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(linked, 5);
+        assert_eq!(linked, FILES.len() + 2);
         assert!(asset("../page.js").is_none());
     }
 
@@ -240,11 +247,9 @@ mod tests {
 
     #[test]
     fn an_etag_tells_files_apart() {
-        let tags: BTreeSet<String> = ["page.js", "page.css", "receiver.js", "swagger-ui.css", "swagger-ui.js"]
-            .iter()
-            .map(|name| asset(name).unwrap().etag)
-            .collect();
-        assert_eq!(tags.len(), 5);
+        let names = FILES.iter().map(|(name, _)| *name).chain(["swagger-ui.css", "swagger-ui.js"]);
+        let tags: BTreeSet<String> = names.map(|name| asset(name).unwrap().etag).collect();
+        assert_eq!(tags.len(), FILES.len() + 2);
         assert!(tags.iter().all(|tag| tag.len() == 26 && tag.starts_with('"') && tag.ends_with('"')));
     }
 }

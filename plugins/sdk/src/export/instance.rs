@@ -233,7 +233,9 @@ fn called(outcome: Result<Outcome, ToolError>) -> Result<Vec<u8>, Fault> {
         Ok(Outcome::Complete(result)) => json(&result),
         Err(error @ ToolError::Failed { .. }) => json(&error.into_result()),
         Err(error @ ToolError::UnknownTool(_)) => Err(Fault::new(code::UNKNOWN_TOOL, error.to_string())),
-        Err(ToolError::InvalidArguments { path, message }) => Err(Fault::new(code::INVALID_PARAMS, message).at(path)),
+        Err(ToolError::InvalidArguments { path, message } | ToolError::OutsideSchema { path, message }) => {
+            Err(Fault::new(code::INVALID_PARAMS, message).at(path))
+        }
         Err(ToolError::Cancelled) => Err(gone()),
     }
 }

@@ -11,7 +11,7 @@ use url::{Host, Url};
 pub(crate) const MAX_LENGTH: usize = 4096;
 
 /// Names under which only internal systems live (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`, habit).
-const INTERNAL: [&str; 11] = [
+const INTERNAL: [&str; 14] = [
     "local",
     "localhost",
     "localdomain",
@@ -21,8 +21,27 @@ const INTERNAL: [&str; 11] = [
     "corp",
     "home",
     "lan",
+    "mail",
+    "svc",
     "home.arpa",
+    "in-addr.arpa",
     "onion",
+];
+
+/// Public names that stand for a private address: of cloud metadata, and of services that answer with the address in the
+/// name, or with the caller's own machine.
+const STANDING_FOR: [&str; 11] = [
+    "metadata.goog",
+    "metadata.packet.net",
+    "metadata.platformequinix.com",
+    "nip.io",
+    "sslip.io",
+    "xip.io",
+    "localtest.me",
+    "lvh.me",
+    "vcap.me",
+    "lacolhost.com",
+    "local.gd",
 ];
 
 /// The URL as it may be passed on, in its normal form, so that nobody further on reads it differently; or why
@@ -46,22 +65,35 @@ pub(crate) fn outward(text: &str) -> Result<Url, &'static str> {
         return Err("a user name or password in a URL would go to a third party; remove it");
     }
     match url.host() {
-        Some(Host::Ipv4(ip)) if is_internal_v4(ip) => Err(NOT_PUBLIC),
-        Some(Host::Ipv6(ip)) if is_internal_v6(ip) => Err(NOT_PUBLIC),
-        Some(Host::Domain(name)) if is_internal_name(name) => {
+        Some(host) => public(&host).map(|()| url),
+        None => Err("the URL names no host"),
+    }
+}
+
+/// The same for a site, of which `example.com` without a scheme is enough.
+pub(crate) fn outward_site(text: &str) -> Result<Url, &'static str> {
+    let text = text.trim();
+    if text.contains("://") { outward(text) } else { outward(&format!("https://{text}")) }
+}
+
+/// Whether others may be told of a host.
+pub(crate) fn public<S: AsRef<str>>(host: &Host<S>) -> Result<(), &'static str> {
+    match host {
+        Host::Ipv4(ip) if is_internal_v4(*ip) => Err(NOT_PUBLIC),
+        Host::Ipv6(ip) if is_internal_v6(*ip) => Err(NOT_PUBLIC),
+        Host::Domain(name) if is_internal_name(name.as_ref()) => {
             Err("the host is an internal name; only public pages can be read")
         }
-        Some(_) => Ok(url),
-        None => Err("the URL names no host"),
+        _ => Ok(()),
     }
 }
 
 const NOT_PUBLIC: &str = "the address is private, local or reserved; only public pages can be read";
 
 fn is_internal_name(name: &str) -> bool {
-    let name = name.trim_end_matches('.');
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
     let under = |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !name.contains('.') || INTERNAL.iter().any(|suffix| under(suffix))
+    !name.contains('.') || INTERNAL.iter().chain(&STANDING_FOR).any(|suffix| under(suffix))
 }
 
 fn is_internal_v4(ip: Ipv4Addr) -> bool {
@@ -97,8 +129,14 @@ fn is_internal_v6(ip: Ipv6Addr) -> bool {
         [0x64, 0xff9b, 1, ..] => true,
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => embedded(high, low),
+        // ISATAP (RFC 5214): the address of a host behind a tunnel.
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] if embedded(high, low) => true,
         // Discard-only, Teredo and other special use, documentation.
-        [0x100, 0, 0, 0, ..] | [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => true,
+        [0x100, 0, 0, 0, ..]
+        | [0x2001, 0..=0x1ff, ..]
+        | [0x2001, 0xdb8, ..]
+        | [0x3fff, 0..=0xfff, ..]
+        | [0x5f00, ..] => true,
         // Unique local, link-local, site-local, multicast.
         [first, ..] => {
             first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 || first & 0xffc0 == 0xfec0 || first >= 0xff00
@@ -177,6 +215,38 @@ mod tests {
             "http://router.lan/",
             "http://nas.home.arpa/",
             "http://wiki.corp/",
+            "http://nas.in-addr.arpa/",
+            "http://api.default.svc/",
+            "http://api.default.svc.cluster.local/",
+            "http://metadata.goog/",
+            "http://127.0.0.1.nip.io/",
+            "http://10-0-0-1.sslip.io/",
+            "http://localtest.me/",
+            "http://0:80/",
+            "http://127.0.0.1:8080/",
+            "http://[::1]:8443/",
+            "http://0300.0250.0.1/",
+            "http://0xc0a80001/",
+            "http://192.168.257/",
+            "http://①②⑦.⓪.⓪.①/",
+            "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/",
+            "http://loc%61lhost/",
+            "http://%6c%6f%63%61%6c%68%6f%73%74/",
+            "http://localhost%2e/",
+            "http://example.com@127.0.0.1/",
+            "http://127.0.0.1#@example.com/",
+            "http://127.0.0.1\\@example.com/",
+            "http://127.0.0.1%23.example.com/",
+            "http://[::ffff:0:127.0.0.1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b:1::a00:1]/",
+            "http://[2002:a00:1::]/",
+            "http://[2001:0:7f00:1::]/",
+            "http://[2606:4700::5efe:a00:1]/",
+            "http://[fe80::1%25eth0]/",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "http://[5f00::1]/",
+            "HTTP://LocalHost:80/",
             "https://exa mple.com/",
             "https://example.com/a\nb",
             "https://example.com/\u{0}",
@@ -185,6 +255,26 @@ mod tests {
             assert!(outward(case).is_err(), "{case:?} was let out as {:?}", outward(case));
         }
         assert!(outward(&format!("https://example.com/{}", "a".repeat(4096))).is_err());
+    }
+
+    #[test]
+    fn a_site_needs_no_scheme_and_is_held_to_the_same() {
+        for (given, expected) in [
+            ("example.com", "https://example.com/"),
+            ("example.com/docs", "https://example.com/docs"),
+            ("http://example.com", "http://example.com/"),
+            (" docs.example.com:8443 ", "https://docs.example.com:8443/"),
+        ] {
+            assert_eq!(outward_site(given).map(String::from).as_deref(), Ok(expected), "{given}");
+        }
+        for given in
+            ["localhost", "localhost:8080", "127.1", "10.0.0.1/x", "[::1]", "wiki", "a.local", "javascript:alert(1)"]
+        {
+            assert!(outward_site(given).is_err(), "{given}: {:?}", outward_site(given));
+        }
+        for given in ["mailto:x@example.com", "user@example.com", "", "https://", "file:///etc/passwd"] {
+            assert!(outward_site(given).is_err(), "{given}: {:?}", outward_site(given));
+        }
     }
 
     #[test]

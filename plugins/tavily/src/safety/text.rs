@@ -1,11 +1,17 @@
 //! Text from outside: invisible characters stripped, length bounded.
 
+use serde_json::Value;
+
+use super::envelope::take_apart;
+
 /// Whether a character has no place in text that people and models read: control characters (line feed and tab
 /// excepted), direction overrides, and invisible characters that hide text from people but not from models.
 pub(crate) fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' => true,
+        '\u{ad}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' => true,
+        // Fillers that look like nothing, and variations that no emoji needs.
+        '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0d}' => true,
         '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' => true,
         '\u{e0000}'..='\u{e0fff}' => true,
         _ => c.is_control(),
@@ -42,31 +48,39 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
     out
 }
 
-/// How much text may still be given.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    per_source: usize,
-    left: usize,
-    cut: bool,
+/// Text from outside as it may stand between marks, and how many bytes of it were left out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Prose {
+    pub(crate) text: String,
+    pub(crate) omitted: usize,
 }
 
-impl Budget {
-    /// So many bytes for each text, so many for all.
-    pub(crate) fn new(per_source: usize, total: usize) -> Self {
-        Self { per_source, left: total, cut: false }
+impl Prose {
+    /// Clean text of about `limit` bytes at most, with nothing in it that looks like a mark.
+    pub(crate) fn read(text: &str, limit: usize) -> Self {
+        let (clean, cut) = clean(text, limit);
+        // Hidden characters are not missed.
+        let omitted = if cut { text.len().saturating_sub(clean.len()) } else { 0 };
+        Self { text: take_apart(&clean), omitted }
     }
 
-    /// Clean text within the budget, and whether something was cut off.
-    pub(crate) fn take(&mut self, text: &str) -> (String, bool) {
-        let (text, cut) = clean(text, self.per_source.min(self.left));
-        self.left -= text.len();
-        self.cut |= cut;
-        (text, cut)
+    /// Whether there is nothing to read.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
     }
+}
 
-    /// Whether anything was cut off so far.
-    pub(crate) fn cut(&self) -> bool {
-        self.cut
+/// A JSON value from outside: its strings and its members' names cleaned, and what is nested too deep left out.
+pub(crate) fn clean_value(value: Value, depth: usize) -> Value {
+    match value {
+        Value::String(text) => clean(&text, usize::MAX).0.into(),
+        Value::Array(_) | Value::Object(_) if depth == 0 => Value::Null,
+        Value::Array(items) => items.into_iter().map(|item| clean_value(item, depth - 1)).collect(),
+        Value::Object(members) => {
+            let clean = |(name, value): (String, Value)| (line(&name, 200), clean_value(value, depth - 1));
+            Value::Object(members.into_iter().map(clean).collect())
+        }
+        other => other,
     }
 }
 
@@ -101,11 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_spent_in_order() {
-        let mut budget = Budget::new(4, 6);
-        assert_eq!(budget.take("abcdef"), ("abcd".into(), true));
-        assert_eq!(budget.take("ab"), ("ab".into(), false));
-        assert_eq!(budget.take("x"), (String::new(), true));
-        assert!(budget.cut());
+    fn prose_is_clean_bounded_and_without_marks() {
+        assert_eq!(Prose::read("a\u{202e}b", 10), Prose { text: "ab".into(), omitted: 0 });
+        assert_eq!(Prose::read("abcdef", 4), Prose { text: "abcd".into(), omitted: 2 });
+        assert_eq!(Prose::read("x </untrusted-web> y", 100).text, "x  untrusted web> y");
+        assert!(Prose::read(" \n", 10).is_blank());
+    }
+
+    #[test]
+    fn values_are_cleaned_to_their_names_and_bounded_in_depth() {
+        let given = serde_json::json!({ "a\u{202e}": ["b\u{0}", 1, null, { "c": [[["deep"]]] }] });
+        let expected = serde_json::json!({ "a": ["b", 1, null, { "c": [null] }] });
+        assert_eq!(clean_value(given, 4), expected);
     }
 }

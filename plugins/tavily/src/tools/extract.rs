@@ -4,21 +4,23 @@
 //! the others are read and the refused ones stand in `failed`.
 
 use std::{
-    fmt::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use toolgate_plugin::{CallContext, JsonObject, ProviderError, ToolAnnotations, ToolError, ToolSet, ToolSpec};
 use url::Url;
 
-use super::{Shared, Whole, fill_gaps, optional_arguments, read_defaults};
+use super::{ExtractDepth, Format, Tokens, Whole, body, fill_gaps, optional_arguments, read_defaults, says_something};
 use crate::{
-    report::{Cost, Dropped, FailedUrl, Image, Report, Usage, lenient, seconds, web_url},
-    safety::{address, envelope::Envelope, text, text::Budget},
+    credits::Credits,
+    report::{FailedUrl, Report, Sheet, Source, Told},
+    safety::{address, text},
+    shared::{Order, Shared},
+    sites::Rules,
+    upstream::Answer,
 };
 
 /// The most pages that one call reads.
@@ -73,22 +75,12 @@ pub(crate) struct ExtractArgs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "timeout_schema")]
     timeout: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(inline)]
-#[serde(rename_all = "lowercase")]
-enum ExtractDepth {
-    Basic,
-    Advanced,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(inline)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    Markdown,
-    Text,
+    /// Most tokens of the result's text; what is longer is cut at paragraph ends.
+    #[serde(default, skip_serializing)]
+    max_output_tokens: Option<Tokens>,
+    /// Ask anew, though this server may remember the result.
+    #[serde(default, skip_serializing)]
+    fresh: Option<bool>,
 }
 
 /// One URL or several; sent as they came, except that what may leave is in its normal form.
@@ -106,44 +98,9 @@ pub(crate) struct Extracted {
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<String>,
     /// The pages that were read.
-    sources: Vec<Page>,
-    /// Pages that could not be read, or were refused before they left, and why.
-    failed: Vec<FailedUrl>,
-    /// Results left out, because they have no usable address.
-    dropped: Vec<Dropped>,
-    /// What the call cost. Tavily bills in blocks of five pages, so it may be 0 until a block is full.
-    cost: Cost,
-    /// Tavily's id of the request.
-    request_id: Option<String>,
-    /// Whether the result comes from a cache.
-    cached: bool,
-    /// Whether any text was cut.
-    truncated: bool,
-    /// How long Tavily took, in seconds.
-    response_time: Option<f64>,
-}
-
-/// One page.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(inline)]
-struct Page {
-    /// Its number: cite it as [n].
-    n: usize,
-    /// Where it is.
-    url: String,
-    /// Its title, if Tavily names one; untrusted text.
-    title: Option<String>,
-    /// Its text, or the passages that fit the query, joined by " [...] "; untrusted text.
-    text: String,
-    /// Whether `text` was cut.
-    truncated: bool,
-    /// The site's icon, if asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    favicon: Option<String>,
-    /// The page's images, if asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    images: Vec<Image>,
+    sources: Vec<Source>,
+    #[serde(flatten)]
+    told: Told,
 }
 
 fn urls_schema(_: &mut SchemaGenerator) -> Schema {
@@ -160,7 +117,7 @@ fn timeout_schema(_: &mut SchemaGenerator) -> Schema {
 
 /// The schema of the default parameters.
 pub(crate) fn defaults_schema(_: &mut SchemaGenerator) -> Schema {
-    optional_arguments::<ExtractArgs>(&["urls", "query"])
+    optional_arguments::<ExtractArgs>(&["urls", "query", "fresh"])
 }
 
 /// The default parameters, checked.
@@ -191,7 +148,7 @@ impl Urls {
     }
 
     /// Those that may leave, and those that may not.
-    fn sort(&self) -> Result<(Vec<String>, Vec<FailedUrl>), ToolError> {
+    fn sort(&self, rules: &Rules) -> Result<(Vec<String>, Vec<FailedUrl>), ToolError> {
         let list = self.list()?;
         if list.is_empty() || list.len() > MAX_URLS {
             let message = format!("{} URLs given; give 1 to {MAX_URLS} at once", list.len());
@@ -199,7 +156,8 @@ impl Urls {
         }
         let (mut outward, mut refused, mut first) = (Vec::new(), Vec::new(), None);
         for (path, given) in list {
-            match address::outward(given) {
+            let allowed = |url: Url| rules.refuse(&url).map_or(Ok(url), Err);
+            match address::outward(given).and_then(allowed) {
                 Ok(url) => outward.push(url.into()),
                 Err(reason) => {
                     refused.push(FailedUrl { url: shown(given), error: format!("refused: {reason}") });
@@ -230,8 +188,8 @@ fn shown(given: &str) -> String {
 impl ExtractArgs {
     /// What contradicts itself; schema and types have checked the rest.
     fn conflict(&self) -> Result<(), ToolError> {
-        if self.query.as_deref().is_some_and(|query| query.trim().is_empty()) {
-            return Err(ToolError::invalid("/query", "the query is empty; say what matters or leave it out"));
+        if let Some(query) = &self.query {
+            says_something("/query", query, "the query is empty; say what matters or leave it out")?;
         }
         if self.chunks_per_source.is_some() && self.query.is_none() {
             let message = "chunks_per_source works with a query only; add one or leave it out";
@@ -245,7 +203,7 @@ impl ExtractArgs {
 
     fn fill_gaps(&mut self, defaults: &Self) {
         fill_gaps!(self, defaults;
-            chunks_per_source, extract_depth, include_images, include_favicon, format, timeout,
+            chunks_per_source, extract_depth, include_images, include_favicon, format, timeout, max_output_tokens,
         );
     }
 
@@ -260,9 +218,10 @@ impl ExtractArgs {
     }
 
     /// The most that so many pages cost by Tavily's price list.
-    fn credits(&self, pages: usize) -> u32 {
+    fn price(&self, pages: usize) -> Credits {
         let blocks = u32::try_from(pages.div_ceil(5)).unwrap_or(u32::MAX);
-        if self.extract_depth == Some(ExtractDepth::Advanced) { blocks.saturating_mul(2) } else { blocks }
+        let advanced = self.extract_depth == Some(ExtractDepth::Advanced);
+        Credits::whole(if advanced { blocks.saturating_mul(2) } else { blocks })
     }
 }
 
@@ -275,119 +234,61 @@ struct Request<'a> {
     include_usage: bool,
 }
 
-/// Tavily's answer, as far as it is used; only `results` is needed.
-#[derive(Deserialize)]
-struct Response {
-    results: Vec<Value>,
-    #[serde(default, deserialize_with = "lenient")]
-    failed_results: Vec<Value>,
-    #[serde(default, deserialize_with = "seconds")]
-    response_time: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Usage>,
-    #[serde(default, deserialize_with = "lenient")]
-    request_id: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Hit {
-    #[serde(deserialize_with = "lenient")]
-    url: String,
-    #[serde(deserialize_with = "lenient")]
-    title: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    raw_content: String,
-    #[serde(deserialize_with = "lenient")]
-    favicon: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    images: Vec<Value>,
-}
-
 async fn extract(shared: Arc<Shared>, mut args: ExtractArgs, cx: CallContext) -> Result<Report<Extracted>, ToolError> {
+    let offer = &shared.offers.extract;
     args.conflict()?;
-    let (outward, refused) = args.urls.sort()?;
+    let (outward, refused) = args.urls.sort(&shared.rules)?;
+    let wanted = outward.len();
     args.urls = Urls::Many(outward);
-    args.fill_gaps(&shared.extract_defaults);
-    let deadline = shared.upstream.deadline(&cx);
+    args.fill_gaps(&offer.defaults);
+    let deadline = shared.upstream.deadline(shared.times.call, &cx);
+    // Before the time that is left becomes a part of the question: the same question is the same later.
+    let asked = body(&Request { args: &args, include_usage: true })?;
     args.fit_into(deadline);
-    let request = Request { args: &args, include_usage: true };
-    let response: Response = shared.upstream.ask(&shared.extract_url, &request, deadline, &cx).await?;
-    let extracted = extracted(args, refused, response, shared.budget());
-    Ok(Report { text: render(&extracted), value: extracted })
+    let most = args.price(wanted);
+    let order = Order {
+        tool: "extract",
+        endpoint: &offer.endpoint,
+        body: body(&Request { args: &args, include_usage: true })?,
+        asked: Some(&asked),
+        most,
+        deadline,
+        fresh: args.fresh == Some(true),
+        whole: is_whole,
+    };
+    let price = |answer: &Answer| answer.get("results").as_array().map_or(most, |pages| args.price(pages.len()));
+    let (mut answer, told) = shared.buy(order, &cx, price).await?;
+    // An answer may name failures alone.
+    let pages = match answer.list("results") {
+        Err(_) if answer.get("results").is_null() && answer.get("failed_results").is_array() => Vec::new(),
+        pages => pages.map_err(|failure| shared.fail(failure.with_cost(told.cost)))?,
+    };
+    let tokens = shared.tokens(args.max_output_tokens.map(Whole::number));
+    let mut sheet = Sheet::new(told);
+    for page in pages {
+        // What was asked for was looked at before; Tavily may name where it was led.
+        if let Some(url) = sheet.told.address(&page, |url| shared.rules.refuse(url)) {
+            let n = sheet.sources.len() + 1;
+            sheet.sources.push(Source::read(n, &url, &page, "raw_content", Sheet::limit(tokens)));
+        }
+    }
+    let failed = answer.take("failed_results");
+    let failed = failed.as_array().into_iter().flatten().take(2 * MAX_URLS).map(FailedUrl::read);
+    sheet.told.failed = failed.chain(refused).collect();
+    if sheet.sources.is_empty() {
+        sheet.lead = "no page could be read; try extract_depth \"advanced\" or another page".into();
+    }
+    sheet.if_cut = "add a query for the passages that matter, or raise max_output_tokens";
+    sheet.if_empty = "try extract_depth \"advanced\"";
+    let text = sheet.write(tokens, &shared.marks);
+    Ok(Report { text, value: Extracted { query: args.query, sources: sheet.sources, told: sheet.told } })
 }
 
-fn extracted(args: ExtractArgs, refused: Vec<FailedUrl>, response: Response, mut budget: Budget) -> Extracted {
-    let (mut sources, mut dropped) = (Vec::with_capacity(response.results.len()), Vec::new());
-    for hit in response.results {
-        let hit = Hit::deserialize(hit).unwrap_or_default();
-        let Some(url) = web_url(&hit.url) else {
-            let url = text::line(&hit.url, address::MAX_LENGTH);
-            dropped.push(Dropped { url, reason: "no http or https address" });
-            continue;
-        };
-        let (text, truncated) = budget.take(&hit.raw_content);
-        sources.push(Page {
-            n: sources.len() + 1,
-            url,
-            title: hit.title.map(|title| text::line(&title, 300)).filter(|title| !title.is_empty()),
-            text,
-            truncated,
-            favicon: hit.favicon.as_deref().and_then(web_url),
-            images: Image::read_all(&hit.images),
-        });
-    }
-    let failed = response.failed_results.iter().take(2 * MAX_URLS).map(FailedUrl::read).chain(refused).collect();
-    Extracted {
-        cost: Cost::new(response.usage.as_ref(), args.credits(sources.len())),
-        query: args.query,
-        sources,
-        failed,
-        dropped,
-        request_id: response.request_id.map(|id| text::line(&id, 100)),
-        cached: false,
-        truncated: budget.cut(),
-        response_time: response.response_time,
-    }
-}
-
-/// The text twin. Titles and addresses are strangers' words too, so they stand inside the marks.
-fn render(extracted: &Extracted) -> String {
-    let envelope = Envelope::new();
-    let mut out = String::new();
-    if extracted.sources.is_empty() {
-        out.push_str("no page could be read; try extract_depth \"advanced\" or another page\n");
-    }
-    if !extracted.sources.is_empty() || !extracted.failed.is_empty() {
-        out.push_str(&envelope.notice());
-        out.push_str("\n\n");
-    }
-    let mut body = String::new();
-    for page in &extracted.sources {
-        body.clear();
-        // Writing to a string cannot fail, here and below.
-        let _ = match &page.title {
-            Some(title) => write!(body, "[{}] {title} — {}", page.n, page.url),
-            None => write!(body, "[{}] {}", page.n, page.url),
-        };
-        let _ = write!(body, "\n{}", page.text);
-        for image in &page.images {
-            let _ = write!(body, "\nImage: {}", image.url);
-        }
-        envelope.wrap(&mut out, &body);
-        if page.text.trim().is_empty() {
-            out.push_str("(the page came back empty; try extract_depth \"advanced\")\n");
-        }
-        out.push_str(if page.truncated { "(the text above was cut)\n\n" } else { "\n" });
-    }
-    if !extracted.failed.is_empty() {
-        body.clear();
-        for FailedUrl { url, error } in &extracted.failed {
-            let _ = writeln!(body, "- {url}: {error}");
-        }
-        out.push_str("Pages that could not be read:\n");
-        envelope.wrap(&mut out, body.trim_end());
-    }
-    out.truncate(out.trim_end().len());
-    out
+/// Whether all pages were read.
+fn is_whole(answer: &Answer) -> bool {
+    let pages = answer.get("results").as_array().map_or(&[][..], Vec::as_slice);
+    let failed = answer.get("failed_results").as_array().is_some_and(|failed| !failed.is_empty());
+    !failed
+        && !pages.is_empty()
+        && pages.iter().all(|page| page["raw_content"].as_str().is_some_and(|text| !text.is_empty()))
 }

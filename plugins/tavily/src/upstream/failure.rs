@@ -1,7 +1,9 @@
-//! How Tavily fails, and how a model and a program are told.
+//! How a call fails, and how a model and a program are told.
 //!
 //! Tavily's errors come as `{"detail":{"error":"…"}}`, with `detail` also seen as a string or a list, as
 //! `{"error":{"code","message","retry_after_seconds"}}` in keyless mode, or not as JSON at all.
+
+mod words;
 
 use std::{fmt, time::Duration};
 
@@ -11,7 +13,12 @@ use serde::Serialize;
 use serde_json::Value;
 use toolgate_plugin::ToolError;
 
-use crate::{report::FailedUrl, safety::text};
+use super::answer;
+use crate::{
+    credits::{Ceiling, Credits},
+    report::{Cost, FailedUrl},
+    safety::text,
+};
 
 /// What went wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -41,36 +48,70 @@ pub(crate) enum Code {
     Timeout,
     #[serde(rename = "upstream_invalid_response")]
     InvalidResponse,
+    #[serde(rename = "needs_api_key")]
+    NeedsKey,
+    #[serde(rename = "credit_ceiling")]
+    CreditCeiling,
+    #[serde(rename = "state_unavailable")]
+    StateUnavailable,
+    #[serde(rename = "research_failed")]
+    ResearchFailed,
 }
 
 /// Why a call failed.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct FailureDetails {
-    /// What went wrong. `upstream_unauthorized`, `plan_limit` and `paygo_limit` are for the server's operator.
+    /// What went wrong. `upstream_unauthorized`, `plan_limit`, `paygo_limit`, `needs_api_key` and `state_unavailable`
+    /// are for the server's operator.
     code: Code,
     /// Tavily's HTTP status, if it answered.
     http_status: Option<u16>,
     /// Whether the same call may succeed later.
     retryable: bool,
-    /// How many seconds to wait first, if Tavily said so.
+    /// How many seconds to wait first, if known.
     retry_after_s: Option<u64>,
-    /// Tavily's id of the request.
+    /// Tavily's id of the request; of a research its handle.
     request_id: Option<String>,
     /// What Tavily said, shortened; untrusted text.
     upstream_message: Option<String>,
+    /// What the call cost all the same.
+    cost: Cost,
+    /// The ceiling that the call would have gone over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<Shortfall>,
     /// What was wrong with single URLs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     failed: Vec<FailedUrl>,
 }
 
+/// A ceiling that a call would have gone over.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct Shortfall {
+    /// Which: on a call, on a caller's calls of today, on all calls of today.
+    pub(crate) ceiling: Ceiling,
+    /// The ceiling, in credits.
+    pub(crate) most: Credits,
+    /// What is used of it.
+    pub(crate) used: Credits,
+    /// The most that this call can cost.
+    pub(crate) needed: Credits,
+}
+
 /// A failed request.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
-    details: FailureDetails,
+pub(crate) struct Failure {
+    details: Box<FailureDetails>,
     retry_after: Option<Duration>,
     retried: bool,
+    billed: bool,
+    stream_required: bool,
+    /// What a model reads in place of the words that its code has.
+    words: Option<String>,
+    /// What a model reads besides.
+    hint: Option<String>,
 }
 
 // === impl Code ===
@@ -112,7 +153,7 @@ impl fmt::Display for Code {
 // === impl Failure ===
 
 impl Failure {
-    pub(super) fn new(code: Code) -> Self {
+    pub(crate) fn new(code: Code) -> Self {
         let details = FailureDetails {
             code,
             http_status: None,
@@ -120,16 +161,53 @@ impl Failure {
             retry_after_s: None,
             request_id: None,
             upstream_message: None,
+            cost: Cost::FREE,
+            budget: None,
             failed: Vec::new(),
         };
-        Self { details, retry_after: None, retried: false }
+        Self {
+            details: Box::new(details),
+            retry_after: None,
+            retried: false,
+            billed: false,
+            stream_required: false,
+            words: None,
+            hint: None,
+        }
     }
 
-    pub(super) fn invalid_response(what: &str) -> Self {
-        Self::new(Code::InvalidResponse).with_text(what)
+    /// A failure with words of its own.
+    pub(crate) fn in_words(code: Code, words: impl Into<String>) -> Self {
+        Self::new(code).with_words(words)
     }
 
-    pub(super) fn with_text(mut self, said: &str) -> Self {
+    /// The same in words of our own.
+    pub(crate) fn with_words(mut self, words: impl Into<String>) -> Self {
+        self.words = Some(words.into());
+        self
+    }
+
+    /// The same with something to add to its words.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.hint = Some(hint.to_owned());
+        self
+    }
+
+    /// An answer that is none; the work behind it may well have been done.
+    pub(crate) fn invalid_response(what: &str) -> Self {
+        Self::new(Code::InvalidResponse).with_text(what).maybe_billed()
+    }
+
+    /// Too little is left of a ceiling.
+    pub(crate) fn over(shortfall: Shortfall, retry_after_s: Option<u64>) -> Self {
+        let mut failure = Self::new(Code::CreditCeiling);
+        failure.details.budget = Some(shortfall);
+        failure.details.retry_after_s = retry_after_s;
+        failure.details.retryable = retry_after_s.is_some();
+        failure
+    }
+
+    pub(crate) fn with_text(mut self, said: &str) -> Self {
         let said = text::line(said, 300);
         self.details.upstream_message = (!said.is_empty()).then_some(said);
         self
@@ -140,10 +218,49 @@ impl Failure {
         self
     }
 
+    pub(crate) fn with_request_id(mut self, id: &str) -> Self {
+        self.details.request_id = Some(text::line(id, 100));
+        self
+    }
+
+    pub(crate) fn with_cost(mut self, cost: Cost) -> Self {
+        self.details.cost = cost;
+        self
+    }
+
+    /// The same with Tavily's words edited.
+    pub(crate) fn edited(mut self, edit: impl Fn(&str) -> String) -> Self {
+        let failed = self.details.failed.iter_mut().map(|failed| &mut failed.error);
+        for said in self.details.upstream_message.iter_mut().chain(failed) {
+            *said = edit(said);
+        }
+        self
+    }
+
     /// Asking again at once, or nearly, makes sense.
     pub(super) fn retryable(mut self) -> Self {
         self.retried = true;
         self
+    }
+
+    /// Nobody knows whether the work was done, and billed.
+    pub(crate) fn maybe_billed(mut self) -> Self {
+        self.billed = true;
+        self
+    }
+
+    /// The same of a question that is free.
+    pub(crate) fn unbilled(mut self) -> Self {
+        self.billed = false;
+        self
+    }
+
+    /// Whether asking again is of no use, now or soon.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self.details.code,
+            Code::Unauthorized | Code::Forbidden | Code::PlanLimit | Code::PaygoLimit | Code::ResearchFailed
+        )
     }
 
     /// What an answer that is no success says.
@@ -156,8 +273,9 @@ impl Failure {
         if let Some(said) = said(detail).or_else(|| said(&body["error"])).or_else(|| said(&body["message"])) {
             failure = failure.with_text(&said);
         }
-        let hint = body["error"]["retry_after_seconds"].as_u64().filter(|_| keyless);
-        failure.retry_after = retry_after.or_else(|| hint.map(|hint| Duration::from_secs(hint.min(30 * 24 * 3600))));
+        let hint = answer::number(&body["error"]["retry_after_seconds"]).filter(|hint| keyless && *hint >= 0.0);
+        failure.retry_after =
+            retry_after.or_else(|| hint.map(|hint| Duration::from_secs(hint.ceil().min(2_592_000.0) as u64)));
         failure.details.retry_after_s = failure.retry_after.map(|wait| wait.as_secs());
         failure.retried = match status.as_u16() {
             429 => !keyless,
@@ -168,14 +286,16 @@ impl Failure {
         failure.details.request_id = request_id.map(|id| text::line(id, 100));
         let failed = detail["failed_results"].as_array().map_or(&[][..], Vec::as_slice);
         failure.details.failed = failed.iter().take(20).map(FailedUrl::read).collect();
+        let codes = [&detail["error_code"], &body["error_code"], &body["error"]["code"]];
+        failure.stream_required = codes.iter().any(|code| **code == "research_stream_required");
         failure
     }
 
-    pub(super) fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         self.details.code
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         self.details.upstream_message.as_deref()
     }
 
@@ -183,54 +303,37 @@ impl Failure {
         self.retried
     }
 
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    /// Whether the failure came before anything was sent.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.details.code == Code::Unreachable && self.retried
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
+    /// Whether the work may have been done, and billed.
+    pub(crate) fn may_be_billed(&self) -> bool {
+        self.billed
+    }
+
+    /// Whether Tavily wants this research to be followed as a stream.
+    pub(crate) fn wants_stream(&self) -> bool {
+        self.stream_required
+    }
+
     /// The same for the model, with the details for programs.
-    pub(super) fn into_error(self, keyless: bool) -> ToolError {
-        let details = self.details;
-        let status = details.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-        let said = details.upstream_message.as_deref().map(|said| format!(": \"{}\"", said.replace('"', "'")));
-        let said = format!("{status}{}", said.unwrap_or_default());
-        let wait = match details.retry_after_s {
-            Some(seconds) => format!("try again after {seconds} s"),
-            None => "wait a little and try again".to_owned(),
-        };
-        let mut message = match details.code {
-            Code::BadRequest => format!("tavily refuses the request{said}; correct the arguments"),
-            Code::Unauthorized if keyless => format!(
-                "tavily refuses requests without a key{said}; tell the operator of this server to set an API key"
-            ),
-            Code::Unauthorized => format!(
-                "tavily refuses this server's API key{said}; tell the operator of this server, trying again will not help"
-            ),
-            Code::Forbidden => format!("tavily does not allow this request{said}; leave out what it names"),
-            Code::NotFound => {
-                format!("tavily knows no such endpoint or object{said}; the operator should check `api_base_url`")
-            }
-            Code::RateLimited => format!("tavily limits the rate of requests{said}; {wait}"),
-            Code::PlanLimit => {
-                format!(
-                    "the limit of this server's Tavily key or plan is used up{said}; tell the operator of this server"
-                )
-            }
-            Code::PaygoLimit => format!(
-                "the pay-as-you-go limit of this server's Tavily account is used up{said}; tell the operator of this server"
-            ),
-            Code::KeylessLimit => format!(
-                "the limit of Tavily's keyless mode is used up{said}; {wait}, or have the operator set an API key"
-            ),
-            Code::Error => format!("tavily failed{said}; {wait}"),
-            Code::Unreachable => format!("tavily cannot be reached over the network{said}; {wait}"),
-            Code::Timeout => "tavily did not answer in time; try again with fewer results or pages".to_owned(),
-            Code::InvalidResponse => format!("tavily's answer cannot be used{said}; {wait}"),
-        };
-        for FailedUrl { url, error } in &details.failed {
+    pub(crate) fn into_error(self, keyless: bool) -> ToolError {
+        let mut message = self.words.unwrap_or_else(|| words::of(&self.details, keyless));
+        if let Some(hint) = self.hint {
+            message.push_str("; ");
+            message.push_str(&hint);
+        }
+        for FailedUrl { url, error } in &self.details.failed {
             message.push_str(&format!("\n- {url}: {error}"));
         }
         let error = ToolError::failed(message);
-        match serde_json::to_value(&details) {
+        match serde_json::to_value(&self.details) {
             Ok(details) => error.with_details(details),
             Err(_) => error,
         }
@@ -238,7 +341,7 @@ impl Failure {
 }
 
 /// The text of an error in any of the forms it comes in.
-fn said(value: &Value) -> Option<String> {
+pub(crate) fn said(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Object(object) => {

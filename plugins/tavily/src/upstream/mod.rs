@@ -1,50 +1,118 @@
-//! Tavily's API as this plugin sees it: one POST, answered or failed.
+//! Tavily's API as this plugin sees it: a question, answered or failed.
 //!
 //! Owns the connection pool, the key, deadlines, retries and the bound on what is read. Knows nothing of single
-//! endpoints: requests are bytes, answers are whatever deserialises.
+//! endpoints beyond what an [`Endpoint`] says: requests are bytes, answers are JSON objects.
 
+pub(crate) mod answer;
 mod failure;
+mod headers;
 mod retry;
 
 use std::{
+    borrow::Cow,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
-    StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    Method, Response,
+    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
     redirect,
 };
-use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
-use toolgate_plugin::{CallContext, Health, HostHandle, LogLevel, ProviderError, ToolError};
+use sha2::Sha256;
+use toolgate_plugin::{CallContext, Health, HostHandle, LogLevel, ProviderError};
 use url::Url;
 
-pub(crate) use self::failure::FailureDetails;
-use self::{
-    failure::{Code, Failure},
-    retry::Backoff,
+use self::retry::Backoff;
+pub(crate) use self::{
+    answer::Answer,
+    failure::{Code, Failure, FailureDetails, Shortfall, said},
 };
-use crate::settings::{Settings, is_loopback};
+use crate::{
+    credits::Grant,
+    settings::{ApiKey, Settings, is_loopback},
+};
 
-/// The most that is read of one answer.
-const MAX_RESPONSE: usize = 8 * 1024 * 1024;
 /// What is left of the host's deadline for saying that time ran out.
 const MARGIN: Duration = Duration::from_millis(250);
+/// The most that is read of an error.
+const LONGEST_ERROR: usize = 256 * 1024;
 
 /// Tavily's API.
 pub(crate) struct Upstream {
     http: reqwest::Client,
     base: Url,
-    keyless: bool,
+    /// Empty if there is none.
+    key: ApiKey,
     /// What the ids of callers are hashed with, if they are sent at all.
     human_id_salt: Option<Sha256>,
-    timeout: Duration,
     backoff: Backoff,
     key_refused: AtomicBool,
     host: HostHandle,
+}
+
+/// One endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    url: Url,
+    method: Method,
+    /// Whether asking twice does no harm.
+    repeatable: bool,
+    /// The most that is read of an answer, in bytes.
+    longest: usize,
+    /// What kinds of answers are understood.
+    accept: &'static str,
+}
+
+/// A question to an endpoint.
+pub(crate) struct Question<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    /// Nothing for a GET.
+    pub(crate) body: Bytes,
+    pub(crate) deadline: Instant,
+    /// What was set aside for it.
+    pub(crate) grant: Option<&'a mut Grant>,
+}
+
+/// What came of a question that may be answered with a stream.
+pub(crate) enum Opened {
+    Stream(Response),
+    Answer(Answer),
+}
+
+/// An answer before it is read as JSON.
+enum Reply {
+    Whole(Bytes),
+    Stream(Response),
+}
+
+impl Endpoint {
+    /// One that the same question may be put to twice.
+    pub(crate) fn repeatable(self) -> Self {
+        Self { repeatable: true, ..self }
+    }
+
+    /// One whose answers may be longer than 8 MiB.
+    pub(crate) fn longest(self, mebibytes: usize) -> Self {
+        Self { longest: mebibytes * 1024 * 1024, ..self }
+    }
+
+    /// One that may answer with a stream of events.
+    pub(crate) fn streaming(self) -> Self {
+        Self { accept: "text/event-stream, application/json", ..self }
+    }
+
+    /// One below this: `id` becomes a segment of the path, whatever it holds.
+    pub(crate) fn below(&self, id: &str, query: &str) -> Self {
+        let mut url = self.url.clone();
+        // The base has a host, so its path has segments.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(id);
+        }
+        url.set_query(Some(query));
+        Self { url, ..self.clone() }
+    }
 }
 
 impl Upstream {
@@ -52,7 +120,7 @@ impl Upstream {
     pub(crate) fn new(settings: &Settings, host: HostHandle) -> Result<Self, ProviderError> {
         let base = settings.base_url()?;
         let mut http = reqwest::Client::builder()
-            .default_headers(headers(settings)?)
+            .default_headers(headers::of(settings)?)
             .user_agent(concat!("toolgate-tavily/", env!("CARGO_PKG_VERSION")))
             // The key must not travel to wherever an answer points.
             .redirect(redirect::Policy::none())
@@ -64,34 +132,41 @@ impl Upstream {
         http = if is_loopback(&base) { http.no_proxy() } else { http.https_only(true) };
         let http =
             http.build().map_err(|error| ProviderError::Unavailable(format!("no HTTP client: {}", cause(&error))))?;
-        let human_id_salt = settings.human_id.then(|| {
-            // The key in the hash keeps others from testing a list of subjects against the ids.
-            let key = settings.api_key.expose();
-            Sha256::new_with_prefix("toolgate human id\0").chain_update(key).chain_update(b"\0")
-        });
         Ok(Self {
             http,
             base,
-            keyless: settings.keyless(),
-            human_id_salt,
-            timeout: settings.timeout.0,
+            key: settings.api_key.clone(),
+            human_id_salt: headers::human_id_salt(settings),
             backoff: Backoff::default(),
             key_refused: AtomicBool::new(false),
             host,
         })
     }
 
-    /// The URL of an endpoint, such as `search`.
-    pub(crate) fn endpoint(&self, name: &str) -> Result<Url, ProviderError> {
-        self.base.join(name).map_err(|error| ProviderError::settings("api_base_url", error.to_string()))
+    /// An endpoint, such as `search`.
+    pub(crate) fn endpoint(&self, method: Method, name: &str) -> Result<Endpoint, ProviderError> {
+        let url = self.base.join(name).map_err(|error| ProviderError::settings("api_base_url", error.to_string()))?;
+        Ok(Endpoint { url, method, repeatable: false, longest: 8 * 1024 * 1024, accept: "application/json" })
+    }
+
+    /// Whether there is no key.
+    pub(crate) fn is_keyless(&self) -> bool {
+        self.key.expose().is_empty()
+    }
+
+    /// What Tavily says of a failure, without our key: some say which key they refuse.
+    pub(crate) fn without_key<'a>(&self, said: &'a str) -> Cow<'a, str> {
+        match self.key.expose() {
+            key if key.len() < 8 || !said.contains(key) => said.into(),
+            key => said.replace(key, "(the key)").into(),
+        }
     }
 
     /// When a call that starts now must be done: by the host's deadline or our own, whichever comes first.
-    pub(crate) fn deadline(&self, cx: &CallContext) -> Instant {
+    pub(crate) fn deadline(&self, ours: Duration, cx: &CallContext) -> Instant {
         let now = Instant::now();
-        let ours = now + self.timeout;
         let hosts = cx.deadline.map(|deadline| deadline.checked_sub(MARGIN).unwrap_or(now));
-        hosts.map_or(ours, |hosts| hosts.min(ours))
+        hosts.map_or(now + ours, |hosts| hosts.min(now + ours))
     }
 
     /// Whether the key was refused last time.
@@ -102,82 +177,108 @@ impl Upstream {
         Health::Ready
     }
 
-    /// Ask an endpoint that may be asked again, and retry what may pass.
-    pub(crate) async fn ask<B: Serialize, R: DeserializeOwned>(
-        &self,
-        endpoint: &Url,
-        body: &B,
-        deadline: Instant,
-        cx: &CallContext,
-    ) -> Result<R, ToolError> {
-        let body = serde_json::to_vec(body).map_err(|error| ToolError::failed(format!("no request: {error}")))?;
-        let answer = tokio::select! {
-            biased;
-            () = cx.cancelled.cancelled() => return Err(ToolError::Cancelled),
-            answer = self.attempts(endpoint, body.into(), deadline, cx) => answer,
-        };
-        self.note(&answer);
-        let answer = answer.and_then(|bytes| {
-            serde_json::from_slice(&bytes).map_err(|_| Failure::invalid_response("an answer in an unknown form"))
-        });
-        answer.map_err(|failure| failure.into_error(self.keyless))
+    /// Ask, and ask again what may pass and may be asked again.
+    pub(crate) async fn ask(&self, question: Question<'_>, cx: &CallContext) -> Result<Answer, Failure> {
+        let answered = self.attempts(question, false, cx).await;
+        self.note(&answered);
+        match answered? {
+            Reply::Whole(bytes) => Answer::read(&bytes),
+            Reply::Stream(_) => Err(Failure::invalid_response("a stream that was not asked for")),
+        }
     }
 
-    async fn attempts(
-        &self,
-        endpoint: &Url,
-        body: Bytes,
-        deadline: Instant,
-        cx: &CallContext,
-    ) -> Result<Bytes, Failure> {
+    /// Ask for a stream of events. The answer's head must be there by the question's deadline; the stream is the caller's
+    /// to read, and to bound.
+    pub(crate) async fn open(&self, question: Question<'_>, cx: &CallContext) -> Result<Opened, Failure> {
+        let answered = self.attempts(question, true, cx).await;
+        self.note(&answered);
+        match answered? {
+            Reply::Whole(bytes) => Ok(Opened::Answer(Answer::read(&bytes)?)),
+            Reply::Stream(response) => Ok(Opened::Stream(response)),
+        }
+    }
+
+    /// The next part of a stream; nothing at its end.
+    pub(crate) async fn next(&self, stream: &mut Response) -> Result<Option<Bytes>, Failure> {
+        stream.chunk().await.map_err(|error| self.lost(&error))
+    }
+
+    async fn attempts(&self, mut question: Question<'_>, streams: bool, cx: &CallContext) -> Result<Reply, Failure> {
         let mut failed = 0;
         loop {
-            let attempt = self.attempt(endpoint, body.clone(), cx);
-            let failure = match tokio::time::timeout_at(deadline.into(), attempt).await {
-                Ok(Ok(bytes)) => return Ok(bytes),
+            if let Some(grant) = &mut question.grant {
+                grant.sent();
+            }
+            let attempt = self.attempt(&question, streams, cx);
+            let failure = match tokio::time::timeout_at(question.deadline.into(), attempt).await {
+                Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
-                Err(_) => Failure::new(Code::Timeout),
+                Err(_) => Failure::new(Code::Timeout).maybe_billed(),
             };
             failed += 1;
             tracing::debug!(target: "toolgate_tavily", code = %failure.code(), failed, "tavily did not answer");
-            if failed > self.backoff.retries || !failure.may_be_retried() {
+            let again = failure.may_be_retried() && (question.endpoint.repeatable || failure.is_unsent());
+            // What failed may have been done before it did; only what may be done twice is known to cost nothing then.
+            let failure = match failure.code() {
+                Code::Error if !question.endpoint.repeatable => failure.maybe_billed(),
+                _ => failure,
+            };
+            if failed > self.backoff.retries || !again {
                 return Err(failure);
             }
             let wait = self.backoff.wait(failed).max(failure.retry_after().unwrap_or_default());
             // Waiting beyond the deadline helps nobody: fail now and say when to come back.
-            if Instant::now().checked_add(wait).is_none_or(|then| then >= deadline) {
+            if Instant::now().checked_add(wait).is_none_or(|then| then >= question.deadline) {
                 return Err(failure);
             }
             tokio::time::sleep(wait).await;
         }
     }
 
-    async fn attempt(&self, endpoint: &Url, body: Bytes, cx: &CallContext) -> Result<Bytes, Failure> {
-        let mut request = self.http.post(endpoint.clone()).body(body);
+    /// One request, to the end of its answer, which is a success; of a stream to its beginning.
+    async fn attempt(&self, question: &Question<'_>, streams: bool, cx: &CallContext) -> Result<Reply, Failure> {
+        let endpoint = question.endpoint;
+        let mut request = self.http.request(endpoint.method.clone(), endpoint.url.clone());
+        if endpoint.method != Method::GET {
+            request = request.header(CONTENT_TYPE, "application/json").body(question.body.clone());
+        }
+        request = request.header(ACCEPT, endpoint.accept);
         if let Some(salt) = &self.human_id_salt {
-            let digest = salt.clone().chain_update(cx.caller.subject.as_bytes()).finalize();
-            request = request.header("x-human-id", hex(&digest));
+            request = request.header("x-human-id", headers::human_id(salt, &cx.caller.subject));
         }
         let response = request.send().await.map_err(|error| self.lost(&error))?;
         let status = response.status();
+        if status.is_success() {
+            if streams && is_stream(&response) {
+                return Ok(Reply::Stream(response));
+            }
+            return self.read(response, endpoint.longest).await.map(Reply::Whole);
+        }
+        if status.is_redirection() {
+            let failure = Failure::new(Code::InvalidResponse).with_text("a redirect, which is not followed");
+            return Err(failure.with_status(status));
+        }
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| retry::retry_after(value, SystemTime::now()));
-        if status.is_redirection() {
-            return Err(Failure::invalid_response("a redirect, which is not followed").with_status(status));
-        }
-        let bytes = self.read(response, status).await?;
-        if status.is_success() { Ok(bytes) } else { Err(Failure::read(status, retry_after, &bytes)) }
+        // Its status says enough where its words cannot be read.
+        let body = self.read(response, LONGEST_ERROR).await.unwrap_or_default();
+        let body = String::from_utf8_lossy(&body);
+        Err(Failure::read(status, retry_after, self.without_key(&body).as_bytes()))
     }
 
-    async fn read(&self, mut response: reqwest::Response, status: StatusCode) -> Result<Bytes, Failure> {
-        let too_long = || Failure::invalid_response("more than 8 MiB").with_status(status);
+    async fn read(&self, mut response: Response, longest: usize) -> Result<Bytes, Failure> {
+        let status = response.status();
+        let too_long = || {
+            let most = longest / (1024 * 1024);
+            Failure::invalid_response(&format!("more than {most} MiB; ask for less")).with_status(status)
+        };
         let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
-        if announced > MAX_RESPONSE {
+        if announced > longest {
             return Err(too_long());
         }
         let mut read = BytesMut::with_capacity(announced);
         while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(&error))? {
-            if read.len() + chunk.len() > MAX_RESPONSE {
+            if read.len() + chunk.len() > longest {
                 return Err(too_long());
             }
             read.extend_from_slice(&chunk);
@@ -192,50 +293,37 @@ impl Upstream {
             return Failure::new(Code::Unreachable).with_text(&format!("{host}: {}", cause(error))).retryable();
         }
         // The request may have been served and billed: not sent again.
-        Failure::new(Code::Unreachable).with_text(&format!("{host}: the connection was lost ({})", cause(error)))
+        let text = format!("{host}: the connection was lost ({})", cause(error));
+        Failure::new(Code::Unreachable).with_text(&text).maybe_billed()
     }
 
     /// A refused key concerns the operator, who is told once until a key is taken again.
-    fn note(&self, answer: &Result<Bytes, Failure>) {
+    fn note<T>(&self, answer: &Result<T, Failure>) {
         match answer {
             Ok(_) => self.key_refused.store(false, Ordering::Relaxed),
             Err(failure) if failure.code() == Code::Unauthorized => {
-                if !self.key_refused.swap(true, Ordering::Relaxed) {
-                    let said = failure.text().unwrap_or("no reason given");
-                    let remedy = if self.keyless { "keyless mode is not offered; set" } else { "set a valid" };
-                    self.host.log(
-                        LogLevel::Error,
-                        format!("tavily refuses this server (HTTP 401: \"{said}\"); {remedy} `api_key`"),
-                    );
+                if self.key_refused.swap(true, Ordering::Relaxed) {
+                    return;
                 }
+                let said = failure.text().unwrap_or("no reason given");
+                let remedy = match self.is_keyless() {
+                    true => "keyless mode is not offered; set `api_key`",
+                    false if said.to_ascii_lowercase().contains("deactivated") => {
+                        "the account of this key is deactivated: ask Tavily why, or set the `api_key` of another"
+                    }
+                    false => "set a valid `api_key`",
+                };
+                let message = format!("tavily refuses this server (HTTP 401: \"{said}\"); {remedy}");
+                self.host.log(LogLevel::Error, message);
             }
             Err(_) => {}
         }
     }
 }
 
-fn headers(settings: &Settings) -> Result<HeaderMap, ProviderError> {
-    let value = |path: &str, text: &str| {
-        HeaderValue::from_str(text).map_err(|_| ProviderError::settings(path, "cannot be sent in a header"))
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(HeaderName::from_static("x-client-source"), value("client_source", &settings.client_source)?);
-    if let Some(id) = &settings.project_id {
-        headers.insert(HeaderName::from_static("x-project-id"), value("project_id", id)?);
-    }
-    if let Some(id) = &settings.org_id {
-        headers.insert(HeaderName::from_static("x-tavily-orgid"), value("org_id", id)?);
-    }
-    if settings.keyless() {
-        headers.insert(HeaderName::from_static("x-tavily-access-mode"), HeaderValue::from_static("keyless"));
-    } else {
-        let mut bearer = value("api_key", &format!("Bearer {}", settings.api_key.expose()))?;
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
-    }
-    Ok(headers)
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
 }
 
 /// The innermost reason of an error, which names no URL.
@@ -245,10 +333,4 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
         innermost = source;
     }
     innermost.to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

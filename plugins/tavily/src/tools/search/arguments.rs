@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use time::{Date, macros::format_description};
 use toolgate_plugin::{JsonObject, ProviderError, ToolError};
 
-use super::super::{Whole, country::Country, fill_gaps, optional_arguments, read_defaults};
-use crate::{safety::text, sites::Site};
+use super::super::{Tokens, Whole, country::Country, fill_gaps, optional_arguments, read_defaults, says_something};
+use crate::{
+    safety::text,
+    sites::{self, Filters, Rules, Site},
+};
 
 /// Arguments of `tavily_search`; what is left out or null takes the operator's default, or else Tavily's.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -81,6 +84,16 @@ pub(crate) struct SearchArgs {
     /// "fast" or "ultra-fast".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     safe_search: Option<bool>,
+    /// Leave out results whose score is lower than this, 0 to 1.
+    #[serde(default, skip_serializing)]
+    #[schemars(schema_with = "score_schema")]
+    min_score: Option<f64>,
+    /// Most tokens of the result's text; what is longer is cut at paragraph ends, shared out by score.
+    #[serde(default, skip_serializing)]
+    max_output_tokens: Option<Tokens>,
+    /// Ask anew, though this server may remember the result.
+    #[serde(default, skip_serializing)]
+    fresh: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -150,9 +163,13 @@ fn raw_content_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": [true, false, "markdown", "text", null] })
 }
 
+fn score_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["number", "null"], "minimum": 0, "maximum": 1 })
+}
+
 /// The schema of the default parameters.
 pub(crate) fn defaults_schema(_: &mut SchemaGenerator) -> Schema {
-    optional_arguments::<SearchArgs>(&["query"])
+    optional_arguments::<SearchArgs>(&["query", "fresh"])
 }
 
 /// The default parameters, checked.
@@ -169,9 +186,7 @@ impl SearchArgs {
     /// What contradicts itself; schema and types have checked the rest.
     pub(super) fn conflict(&self) -> Result<(), ToolError> {
         let wrong = |path, message: &str| Err(ToolError::invalid(path, message));
-        if self.query.trim().is_empty() {
-            return wrong("/query", "the query is empty; say what to search for");
-        }
+        says_something("/query", &self.query, "the query is empty; say what to search for")?;
         if self.time_range.is_some() && (self.start_date.is_some() || self.end_date.is_some()) {
             return wrong("/time_range", "time_range and start_date or end_date exclude each other; leave one out");
         }
@@ -190,6 +205,9 @@ impl SearchArgs {
         if self.chunks_per_source.is_some() && depth == Some(SearchDepth::UltraFast) {
             return wrong("/chunks_per_source", "chunks_per_source does not work with search_depth \"ultra-fast\"");
         }
+        if self.min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            return wrong("/min_score", "min_score is out of range; use 0 to 1");
+        }
         Ok(())
     }
 
@@ -198,27 +216,42 @@ impl SearchArgs {
         fill_gaps!(self, defaults;
             search_depth, topic, chunks_per_source, max_results, time_range, start_date, end_date, include_answer,
             include_raw_content, include_images, include_image_descriptions, include_favicon, include_domains,
-            exclude_domains, country, auto_parameters, exact_match, safe_search,
+            exclude_domains, country, auto_parameters, exact_match, safe_search, min_score, max_output_tokens,
         );
     }
 
-    /// The domain filters: what to keep, what to leave out.
-    pub(super) fn sites(&self) -> Result<(Vec<Site>, Vec<Site>), ToolError> {
-        let read = |name: &str, entries: &Option<Vec<String>>| {
-            let entries = entries.as_deref().unwrap_or_default().iter().enumerate();
-            let read = entries.map(|(n, entry)| {
-                Site::parse(entry).ok_or_else(|| {
-                    let shown = text::line(entry, 100);
-                    ToolError::invalid(
-                        format!("/{name}/{n}"),
-                        format!("\"{shown}\" is no domain; write it as \"example.com\""),
-                    )
-                })
-            });
-            read.collect::<Result<Vec<Site>, ToolError>>()
-        };
-        let include = read("include_domains", &self.include_domains)?;
-        Ok((include.into_iter().map(Site::without_www).collect(), read("exclude_domains", &self.exclude_domains)?))
+    /// Where the caller names no domains, ask for those that the operator allows.
+    pub(super) fn prefer(&mut self, rules: &Rules) {
+        if self.include_domains.as_ref().is_none_or(Vec::is_empty) && !rules.allowed().is_empty() {
+            self.include_domains = Some(rules.allowed().to_vec());
+        }
+    }
+
+    /// The domain filters.
+    pub(super) fn sites(&self) -> Result<Filters, ToolError> {
+        let include = sites::read("include_domains", self.include_domains.as_deref())?;
+        let exclude = sites::read("exclude_domains", self.exclude_domains.as_deref())?;
+        Ok(Filters { include: include.into_iter().map(Site::without_www).collect(), exclude })
+    }
+
+    /// Why a result of this score is left out, if it is. One without a score is not judged by it.
+    pub(super) fn below(&self, score: Option<f64>) -> Option<&'static str> {
+        let low = self.min_score.zip(score).is_some_and(|(least, score)| score < least);
+        low.then_some("score below min_score")
+    }
+
+    pub(super) fn max_output_tokens(&self) -> Option<u32> {
+        self.max_output_tokens.map(Whole::number)
+    }
+
+    /// Whether the whole pages are asked for.
+    pub(super) fn wants_raw(&self) -> bool {
+        self.include_raw_content.is_some_and(|choice| choice != Choice::Flag(false))
+    }
+
+    /// Whether what is remembered will not do.
+    pub(super) fn fresh(&self) -> bool {
+        self.fresh == Some(true)
     }
 
     /// The most that the search costs by Tavily's price list.
@@ -239,6 +272,7 @@ impl SearchArgs {
             ("topic", self.topic.is_some_and(|topic| topic != Topic::General)),
             ("exact_match", self.exact_match == Some(true)),
             ("safe_search", self.safe_search == Some(true)),
+            ("min_score", self.min_score.is_some()),
         ];
         uses.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect()
     }

@@ -16,7 +16,7 @@ use toolgate_abi::code;
 use toolgate_plugin::Tool;
 
 use super::super::super::{
-    super::arguments::{self, Misfit, Patterns},
+    super::arguments::{self, BY_SCHEMA, Misfit, Patterns},
     manifest::Manifest,
     settings,
 };
@@ -82,7 +82,9 @@ impl Checks {
         };
         match arguments::misfit(validator, &arguments) {
             None => Ok(()),
-            Some(Misfit { path, message }) => Err(objection(code::INVALID_PARAMS, &message, json!({ "path": path }))),
+            Some(Misfit { path, message }) => {
+                Err(objection(code::INVALID_PARAMS, &message, json!({ "path": path, BY_SCHEMA: true })))
+            }
         }
     }
 }

@@ -1,16 +1,31 @@
 //! What the stand-in answers to a good request: the same answer to the same question.
 
+pub(super) mod office;
+mod site;
+
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::contract::Endpoint;
+
+/// An answer of an endpoint that looks something up on the web.
+pub(super) fn web(endpoint: Endpoint, body: &Map<String, Value>) -> Result<Value, (u16, Value)> {
+    let unsupported = || (403, endpoint.error(403));
+    match endpoint.id() {
+        "search" => Ok(search(body)),
+        "extract" => extract(endpoint, body).map_err(|refusal| (400, refusal)),
+        "map" => site::map(body).ok_or_else(unsupported),
+        "crawl" => site::crawl(body).ok_or_else(unsupported),
+        _ => Err((501, json!({ "detail": { "error": "Not served by this stand-in." } }))),
+    }
+}
 
 const TITLES: [&str; 5] =
     ["Runtime comparison", "A gentle introduction", "Release notes", "Questions and answers", "Field report"];
 const HOSTS: [&str; 5] = ["blog.example", "docs.example", "news.example", "forum.example", "www.example.com"];
 
 /// An answer of `/search`.
-pub(super) fn search(body: &Map<String, Value>) -> Value {
+fn search(body: &Map<String, Value>) -> Value {
     let flag = |name: &str| body.get(name).is_some_and(|value| value == true || value.is_string());
     let number = |name: &str, otherwise| body.get(name).and_then(Value::as_u64).unwrap_or(otherwise);
     let query = body["query"].as_str().unwrap_or_default();
@@ -68,7 +83,7 @@ fn image(host: &str, n: usize, described: bool) -> Value {
 }
 
 /// An answer of `/extract`: pages whose host begins with `fail.` fail, what is no URL fails validation.
-pub(super) fn extract(endpoint: Endpoint, body: &Map<String, Value>) -> Result<Value, Value> {
+fn extract(endpoint: Endpoint, body: &Map<String, Value>) -> Result<Value, Value> {
     let flag = |name: &str| body.get(name).is_some_and(|value| value == true);
     let one = body["urls"].as_str().into_iter();
     let many = body["urls"].as_array().into_iter().flatten().filter_map(Value::as_str);

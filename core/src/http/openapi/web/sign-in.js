@@ -1,11 +1,14 @@
-// Starts Swagger UI around our document and signs in as a public client with PKCE, which registers itself when
-// someone first opens the sign-in dialog.
+// Signing in as a public client with PKCE: a client that registers itself when someone first opens the dialog, the
+// answer that comes back through the receiver page, and the token request.
 "use strict";
 
-(function () {
-  const settings = JSON.parse(document.getElementById("settings").textContent);
+window.toolgateSignIn = function (settings) {
   const receiver = new URL("docs/oauth-receiver.html", window.location.href).href;
   const registrations = new Map();
+  // By security scheme: the scopes that the dialog ticks when it opens next.
+  const wanted = new Map();
+  // What to do once a sign-in has succeeded.
+  let afterwards = null;
 
   // RFC 7591, section 3. One registration an address for as long as the page is open.
   function register(signIn) {
@@ -39,7 +42,7 @@
   }
 
   // Swagger UI has one client for all schemes: each scheme's form gets its own here, when it is known.
-  function signInPlugin(system) {
+  function plugin(system) {
     const React = system.React;
     const wrap = (Original) =>
       class SignIn extends React.Component {
@@ -66,18 +69,47 @@
           if (this.state.waiting) return React.createElement("p", { className: "registration" }, "Registering this page as a client …");
           const configs = {
             clientId: this.state.clientId,
-            scopes: this.signIn.scopes || [],
+            scopes: wanted.get(this.props.name) || this.signIn.scopes || [],
             usePkceWithAuthorizationCodeGrant: true,
             additionalQueryStringParams: this.signIn.resource ? { resource: this.signIn.resource } : {},
           };
-          const authSelectors = Object.assign({}, this.props.authSelectors, { getConfigs: () => configs });
-          const form = React.createElement(Original, Object.assign({}, this.props, { authSelectors }));
-          if (!this.state.failure) return form;
-          const failure = React.createElement("p", { className: "registration failed" }, "This page has no client: " + this.state.failure + ".");
-          return React.createElement("div", null, failure, form);
+          // Who steps up keeps the token until there is a better one, and is asked as if there were none.
+          const without = (held) => (held && wanted.has(this.props.name) ? held.delete(this.props.name) : held);
+          const selectors = this.props.authSelectors;
+          const authSelectors = Object.assign({}, selectors, {
+            getConfigs: () => configs,
+            authorized: () => without(selectors.authorized()),
+          });
+          const authorized = without(this.props.authorized);
+          const form = React.createElement(Original, Object.assign({}, this.props, { authSelectors, authorized }));
+          // A client that registered itself has nothing to be typed in.
+          const known = this.state.clientId ? "client-known" : "client-unknown";
+          const failure = this.state.failure
+            ? React.createElement("p", { className: "registration failed", role: "alert" }, "This page has no client: " + this.state.failure + ".")
+            : null;
+          return React.createElement("div", { className: known }, failure, form);
         }
       };
-    return { wrapComponents: { oauth2: wrap } };
+    // A dialog whose purpose is served closes by itself; one that closes, for whatever reason, has forgotten what it
+    // was opened for.
+    const signedIn = (original) => (payload) => {
+      const result = original(payload);
+      const next = afterwards;
+      system.authActions.showDefinitions(false);
+      if (next) window.setTimeout(next, 0);
+      return result;
+    };
+    const shown = (original) => (definitions) => {
+      if (!definitions) {
+        wanted.clear();
+        afterwards = null;
+      }
+      return original(definitions);
+    };
+    return {
+      wrapComponents: { oauth2: wrap },
+      statePlugins: { auth: { wrapActions: { authorizeOauth2: signedIn, showDefinitions: shown } } },
+    };
   }
 
   // The answer to a sign-in, from the receiver page. One that this page did not ask for is left alone, not even
@@ -119,16 +151,17 @@
     return request;
   }
 
-  window.SwaggerUIBundle({
-    dom_id: "#ui",
-    url: new URL(settings.document, window.location.href).href,
-    oauth2RedirectUrl: receiver,
-    plugins: [signInPlugin],
+  return {
+    receiver,
+    plugin,
     requestInterceptor,
-    validatorUrl: null,
-    deepLinking: true,
-    filter: true,
-    displayRequestDuration: true,
-    defaultModelsExpandDepth: 0,
-  });
-})();
+    // Opens the dialog for one scheme with these scopes ticked; `then` runs once somebody has signed in.
+    open(system, scheme, scopes, then) {
+      wanted.clear();
+      wanted.set(scheme, scopes);
+      afterwards = then;
+      system.authActions.showDefinitions(system.authSelectors.definitionsToAuthorize().filter((one) => one.has(scheme)));
+    },
+    scopes: (scheme) => (settings.signIn[scheme] || {}).scopes || [],
+  };
+};
