@@ -1,11 +1,13 @@
 // A newcomer at /docs, from the first visit to a result and one step up, with the mouse or with the keyboard alone:
 //
-//     node newcomer.mjs BASE [--keyboard] [--shots FOLDER] [--scheme dark] [--width 390]
+//     node newcomer.mjs BASE [--keyboard] [--shots FOLDER] [--pictures FOLDER] [--scheme dark] [--width 390]
 //
 // BASE is the address of a server with the `dev` provider. FIRST and STEP in the environment are the two operations, as
 // "operationId" and the JSON of its arguments: the first is in reach of what one asks for at first, the second is not.
+// `--pictures` writes the two pictures of the README: the page that one meets, and the docs with a result.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Visitor, holds, withBrowser } from './browser.mjs';
 
@@ -18,6 +20,7 @@ const { positionals, values: options } = parseArgs({
   options: {
     keyboard: { type: 'boolean' },
     shots: { type: 'string' },
+    pictures: { type: 'string' },
     scheme: { type: 'string', default: 'light' },
     width: { type: 'string', default: '1280' },
   },
@@ -33,6 +36,7 @@ await withBrowser(async (browser) => {
     shots: options.shots,
     colorScheme: options.scheme,
     viewport: { width: Number(options.width), height: 900 },
+    deviceScaleFactor: options.pictures ? 1.5 : 1,
     ignoreHTTPSErrors: true,
   });
   visitor.expectError(/the server responded with a status of 40[13]/);
@@ -43,6 +47,10 @@ await withBrowser(async (browser) => {
     await locator.fill(text);
   };
 
+  if (options.pictures) {
+    await page.goto(`${base}/`);
+    await picture('front');
+  }
   await page.goto(`${base}/docs`);
   await page.getByRole('heading', { name: 'HTTP API', level: 1 }).waitFor();
   const refused = await call(first);
@@ -50,13 +58,21 @@ await withBrowser(async (browser) => {
   await page.getByText('This call needs a token').first().waitFor();
   await visitor.shoot('docs-401');
   await signIn(first, 'Sign in', async (consent) => {
-    assert.equal(await consent.getByRole('checkbox', { checked: true }).count(), 1, 'what is asked for is ticked');
+    const [asked, ticked] = await Promise.all([
+      consent.getByRole('checkbox').count(),
+      consent.getByRole('checkbox', { checked: true }).count(),
+    ]);
+    assert.ok(ticked > 0 && ticked === asked, `what is asked for is ticked: ${ticked} of ${asked}`);
     await visitor.shoot('consent', consent);
   });
   const answer = await execute(first);
   assert.equal(answer.status(), 200);
   assert.equal((await answer.json()).isError, false);
   await visitor.shoot('docs-200');
+  if (options.pictures) {
+    await block(first).locator('.opblock-section-request-body').evaluate((element) => element.scrollIntoView());
+    await picture('docs');
+  }
   const toResult = visitor.clicks;
   holds(`a result after ${toResult} ${options.keyboard ? 'presses' : 'clicks'}`);
 
@@ -78,6 +94,10 @@ await withBrowser(async (browser) => {
   visitor.clicks -= 1; // that was ours, not the newcomer's
   assert.ok(visitor.clicks < MOST_CLICKS, `${visitor.clicks} of fewer than ${MOST_CLICKS}`);
   await visitor.leave();
+
+  function picture(name) {
+    return page.screenshot({ path: join(options.pictures, `${name}.png`) });
+  }
 
   function block({ operation }) {
     return page.locator(`.opblock[id$="-${operation}"]`);

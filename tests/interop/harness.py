@@ -185,13 +185,13 @@ def end(name: str, child: subprocess.Popen, log: Path, drains: bool) -> None:
         raise Failed(f"{name} ended with status {child.returncode} on SIGINT\n{tail(log)}")
 
 
-def wait_until(what: str, ready: Callable[[], bool], child: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def wait_until(what: str, ready: Callable[[], bool], child: subprocess.Popen, log: Path, seconds: int = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not ready():
         if child.poll() is not None:
             raise Failed(f"{what} ended at its start with status {child.returncode}\n{tail(log)}")
         if time.monotonic() > deadline:
-            raise Failed(f"{what} was not ready within {START_SECONDS} s\n{tail(log)}")
+            raise Failed(f"{what} was not ready within {seconds} s\n{tail(log)}")
         time.sleep(0.05)
 
 
