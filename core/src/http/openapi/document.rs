@@ -320,10 +320,22 @@ fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut C
         "security": scheme.map_or_else(|| json!([]), |scheme| json!([{ scheme: tool.scopes }])),
         "requestBody": {
             "description": "The arguments.",
-            "required": true,
+            "required": !takes_nothing(&tool.input_schema),
             "content": { "application/json": media },
         },
         "responses": responses,
+    })
+}
+
+/// Whether a call without arguments fits, and so one without a body: nothing in the schema speaks of more than each
+/// argument by itself.
+fn takes_nothing(schema: &Map<String, Value>) -> bool {
+    schema.iter().all(|(keyword, value)| match keyword.as_str() {
+        "$schema" | "$id" | "$comment" | "$defs" | "title" | "description" | "examples" | "default" => true,
+        "properties" | "additionalProperties" | "patternProperties" | "propertyNames" | "maxProperties" => true,
+        "type" => value == "object",
+        "required" => value.as_array().is_some_and(Vec::is_empty),
+        _ => false,
     })
 }
 

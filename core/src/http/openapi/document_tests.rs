@@ -276,3 +276,23 @@ proptest::proptest! {
         proptest::prop_assert_eq!(tools, 1);
     }
 }
+
+#[test]
+fn a_body_is_needed_where_a_call_without_arguments_may_not_fit() {
+    for (schema, needed) in [
+        (json!({ "type": "object" }), false),
+        (
+            json!({ "type": "object", "properties": { "id": { "type": "string" } }, "additionalProperties": false }),
+            false,
+        ),
+        (json!({ "type": "object", "required": [], "$defs": {} }), false),
+        (json!({ "type": "object", "required": ["id"] }), true),
+        (json!({ "type": "object", "minProperties": 1 }), true),
+        (json!({ "anyOf": [{ "required": ["id"] }, { "required": ["name"] }] }), true),
+        (json!({ "type": "string" }), true),
+    ] {
+        let document = merge(Document { tools: vec![tool("open", "echo", &[], schema.clone(), None)], ..inputs() });
+        let operation = &document["paths"]["/api/tools/open/echo"]["post"];
+        assert_eq!(operation["requestBody"]["required"], needed, "{schema}");
+    }
+}
