@@ -37,8 +37,9 @@ fn filter(log: &Log) -> Result<EnvFilter, LogError> {
     let set = std::env::var("RUST_LOG").ok().filter(|value| !value.is_empty());
     let name = if set.is_some() { "RUST_LOG" } else { "log.level" };
     let directives = set.unwrap_or_else(|| log.level.clone());
-    // rmcp writes several lines a request at `info`, and whole results at `debug`; tantivy a dozen lines a commit.
-    EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,tantivy=warn,{directives}"))
+    // rmcp writes several lines a request at `info`, and whole results at `debug`; tantivy a dozen lines a commit; notify one
+    // for each watched folder that has gone.
+    EnvFilter::try_new(format!("rmcp=error,h2=warn,hyper_util=warn,tantivy=warn,notify=warn,{directives}"))
         .map_err(|_| LogError::Level { name, directives })
 }
 

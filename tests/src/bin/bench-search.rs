@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p toolgate-tests --bin bench-search [CALLS] [--check]`
 //!
-//! With `--check` it fails unless a search takes less than 1 ms at the median through both faces and the idle server
-//! holds less than 30 MiB, in one of three rounds: machines that other things run on are slow at times.
+//! With `--check` it fails unless a search takes less than 1 ms at the median through both faces, the idle server holds
+//! less than 30 MiB, and one with the configuration as shipped, documents and all, less than 60 MiB once it has read
+//! them, in one of three rounds: machines that other things run on are slow at times.
 //!
 //! Starts the real binary against a stand-in for Tavily that answers at once, sends calls one after another over one
 //! kept connection (MCP 2026-07-28 and the REST face; `tavily_search`, and `echo` for what is not Tavily's), and prints
@@ -13,7 +14,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use reqwest::{Client, RequestBuilder};
@@ -57,6 +58,10 @@ echo = { scopes = ["web-search:read"] }
 /// What `--check` asks of the median of a search, and of the memory of an idle server.
 const MOST_MICROS: f64 = 1000.0;
 const MOST_MEBIBYTES: f64 = 30.0;
+/// The same of the configuration as shipped, which reads documents: what that took is not all given back to the system.
+const MOST_MEBIBYTES_SHIPPED: f64 = 60.0;
+/// How long the reading may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 const ROUNDS: usize = 3;
 
 #[tokio::main]
@@ -84,7 +89,7 @@ async fn main() -> ExitCode {
     }
     let _ = writeln!(
         io::stderr(),
-        "bench-search: above {MOST_MICROS} µs or {MOST_MEBIBYTES} MiB in each of {ROUNDS} rounds"
+        "bench-search: above {MOST_MICROS} µs, {MOST_MEBIBYTES} MiB or {MOST_MEBIBYTES_SHIPPED} MiB in each of {ROUNDS} rounds"
     );
     ExitCode::FAILURE
 }
@@ -97,12 +102,15 @@ struct Figures {
     searches: Vec<f64>,
     /// Memory of the idle server, in MiB, where the system tells.
     idle: Vec<Option<f64>>,
+    /// The same with the configuration as shipped.
+    shipped: Option<f64>,
 }
 
 impl Figures {
     fn hold(&self) -> bool {
         self.searches.iter().all(|median| *median < MOST_MICROS)
             && self.idle.iter().flatten().all(|size| *size < MOST_MEBIBYTES)
+            && self.shipped.is_none_or(|size| size < MOST_MEBIBYTES_SHIPPED)
     }
 }
 
@@ -120,7 +128,7 @@ async fn run(calls: usize) -> Result<Figures, Failure> {
     let http = Client::builder().no_proxy().pool_max_idle_per_host(1).tcp_nodelay(true).build()?;
 
     writeln!(out, "{calls} calls each, one after another, over one connection")?;
-    let mut figures = Figures { searches: Vec::new(), idle: vec![memory(&server)] };
+    let mut figures = Figures { searches: Vec::new(), idle: vec![memory(&server)], shipped: None };
     writeln!(out, "memory, just started        {}", shown(figures.idle[0]))?;
     writeln!(out, "                              p50       p90       p99       max   (µs)")?;
     let search = || json!({ "query": "model context protocol" });
@@ -146,7 +154,27 @@ async fn run(calls: usize) -> Result<Figures, Failure> {
     drop(http);
     figures.idle.push(memory(&server));
     writeln!(out, "memory, idle after it       {}", shown(figures.idle[1]))?;
+    drop(server);
+    figures.shipped = shipped().await?;
+    writeln!(out, "memory, as shipped, idle    {}", shown(figures.shipped))?;
     Ok(figures)
+}
+
+/// What a server with the configuration as shipped holds once it has read its documents.
+async fn shipped() -> Result<Option<f64>, Failure> {
+    let server = Launch::shipped().with_documents().env("TOOLGATE_SERVER__LISTEN", "127.0.0.1:0").start().await;
+    let http = Client::builder().no_proxy().build()?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let ready: Value = http.get(format!("{}/readyz", server.url())).send().await?.json().await?;
+        if ready["plugins"]["docs"]["state"] == "ready" {
+            return Ok(memory(&server));
+        }
+        if Instant::now() > until {
+            return Err(format!("the documents are not read: {ready}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A call as a client of 2026-07-28 sends it.

@@ -62,8 +62,11 @@ impl Root {
             _ => Absent::Closed(error.to_string()),
         };
         let real = fs::canonicalize(folder.path()).map_err(absent)?;
-        let (base, only) = if fs::metadata(&real).map_err(absent)?.is_dir() {
+        let kind = fs::metadata(&real).map_err(absent)?;
+        let (base, only) = if kind.is_dir() {
             (real, None)
+        } else if !kind.is_file() {
+            return Err(Absent::Closed("it is neither a folder nor a regular file".into()));
         } else {
             let names = [folder.path(), &real].map(|path| path.file_name().and_then(|name| name.to_str()));
             let ([Some(name), Some(own)], Some(base)) = (names, real.parent()) else {

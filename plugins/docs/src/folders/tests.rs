@@ -129,6 +129,15 @@ fn a_folder_that_is_not_there_says_so() {
     let missing = Root::open(&folder(around.path(), "gone")).expect_err("nothing is there");
     assert_eq!(missing, Absent::Missing);
     assert_eq!(Root::open(&folder(around.path(), "in/a.md/x")).expect_err("below a file"), Absent::Missing);
+    #[cfg(unix)]
+    {
+        let _socket = std::os::unix::net::UnixListener::bind(around.path().join("socket.md")).expect("a socket");
+        let closed = Root::open(&folder(around.path(), "socket.md")).expect_err("nothing that can be read");
+        assert!(
+            matches!(&closed, Absent::Closed(why) if why.contains("neither a folder nor a regular file")),
+            "{closed}"
+        );
+    }
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! A document given back out of the index: the text that was read, and only that.
 
-use std::ops::Range;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range,
+};
 
 use tantivy::{
     DocAddress, Searcher, TantivyDocument, Term,
     collector::DocSetCollector,
+    columnar::Column,
     query::TermQuery,
     schema::{Field, IndexRecordOption, Value},
 };
@@ -100,13 +104,31 @@ impl Shelf {
         let term = Term::from_field_text(self.fields.document, key);
         let found = searcher.search(&TermQuery::new(term, IndexRecordOption::Basic), &DocSetCollector)?;
         let mut places = Vec::with_capacity(found.len());
-        for address in found {
-            let columns = searcher.segment_reader(address.segment_ord).fast_fields();
-            let number =
-                |name: &str| -> Result<u64, IndexError> { Ok(columns.u64(name)?.first(address.doc_id).unwrap_or(0)) };
-            let small = |name: &str| number(name).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-            let (line, last, nth) = (small(schema::LINE)?, small(schema::LAST)?, small(schema::NTH)?);
-            places.push(Place { address, part: number(schema::PART)?, line, last, nth });
+        let mut columns = HashMap::new();
+        for DocAddress { segment_ord, doc_id } in found {
+            // Opening one is a read of the file.
+            let [part, line, last, nth]: &[Column; 4] = match columns.entry(segment_ord) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let fast = searcher.segment_reader(segment_ord).fast_fields();
+                    let column = |name: &str| fast.u64(name);
+                    new.insert([
+                        column(schema::PART)?,
+                        column(schema::LINE)?,
+                        column(schema::LAST)?,
+                        column(schema::NTH)?,
+                    ])
+                }
+            };
+            let number = |column: &Column| column.first(doc_id).unwrap_or(0);
+            let small = |column: &Column| u32::try_from(number(column)).unwrap_or(u32::MAX);
+            places.push(Place {
+                address: DocAddress { segment_ord, doc_id },
+                part: number(part),
+                line: small(line),
+                last: small(last),
+                nth: small(nth),
+            });
         }
         places.sort_unstable_by_key(|place| place.part);
         Ok(places)

@@ -55,7 +55,12 @@ impl Directory for PlainFiles {
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        self.inner.open_write(path)
+        let file = self.inner.open_write(path)?;
+        #[cfg(test)]
+        if full::is_full(&self.folder, path) {
+            return Ok(WritePtr::new(Box::new(full::Full)));
+        }
+        Ok(file)
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
@@ -117,4 +122,41 @@ fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// A disk that is full, for tests.
+#[cfg(test)]
+pub(crate) mod full {
+    use std::{
+        io::{self, ErrorKind, Write},
+        path::Path,
+    };
+
+    use tantivy::directory::{AntiCallToken, TerminatingWrite};
+
+    /// The disk is full while a file of this name is beside the index. Columns are what tantivy tells of as it does of
+    /// damage.
+    pub(crate) const MARK: &str = "full";
+
+    pub(super) fn is_full(folder: &Path, path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == "fast") && folder.join(MARK).exists()
+    }
+
+    pub(super) struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(ErrorKind::StorageFull.into())
+        }
+    }
+
+    impl TerminatingWrite for Full {
+        fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
+            Err(ErrorKind::StorageFull.into())
+        }
+    }
 }

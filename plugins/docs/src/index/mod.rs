@@ -15,6 +15,8 @@ mod words;
 mod writer;
 
 #[cfg(test)]
+pub(crate) use self::files::full;
+#[cfg(test)]
 mod tests;
 
 use std::{fs, io, path::Path};

@@ -37,7 +37,7 @@ use crate::{
 /// How long after the start the work begins if nobody calls: commands that only list the tools leave no trace.
 const REST: Duration = Duration::from_millis(250);
 /// How long to wait after a failure.
-const AFTER_FAILURE: Duration = Duration::from_secs(10);
+const AFTER_FAILURE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// How often a folder that is not there is looked for, and one that is there is compared with what was there before.
 const LOOK_FOR_FOLDERS: Duration = Duration::from_secs(2);
 

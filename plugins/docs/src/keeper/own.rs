@@ -37,12 +37,16 @@ pub(super) fn keep(own: &Own, folder: Option<&Path>) -> Result<(), IndexError> {
 
 /// Look through everything, then follow changes until the end.
 fn work(own: &Own, shelf: Arc<Shelf>, folder: Option<&Path>) -> Result<(), IndexError> {
-    let mut desk = Desk::new(own, shelf, folder)?;
-    desk.work(BTreeMap::new(), true)?;
-    while !own.inbox.is_stopped() {
-        desk.wait_and_work()?;
+    let mut desk = Desk::new(own, Arc::clone(&shelf), folder)?;
+    let mut worked = desk.work(BTreeMap::new(), true);
+    while worked.is_ok() && !own.inbox.is_stopped() {
+        worked = desk.wait_and_work();
     }
-    Ok(())
+    match worked {
+        // A disk that is full makes writing fail in the words of damage: what can be read is kept, and searched meanwhile.
+        Err(IndexError::Damaged(why)) if shelf.validate().is_ok() => Err(IndexError::Failed(why)),
+        worked => worked,
+    }
 }
 
 /// The index as it is, or a new one.

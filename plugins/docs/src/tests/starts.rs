@@ -6,6 +6,7 @@ use serde_json::json;
 use toolgate_plugin::{LogLevel, testing::test};
 
 use super::house::House;
+use crate::index::full;
 
 #[test]
 async fn the_next_start_reads_what_has_changed_and_no_more() {
@@ -86,6 +87,25 @@ async fn an_index_that_is_damaged_while_it_serves_is_made_anew() {
     }
     assert!(failed, "the damage was met");
     plugin.finds("word", &["docs/a.md#L1", "docs/b.md#L1"]).await;
+}
+
+#[test]
+async fn a_full_disk_costs_nothing_of_what_was_indexed() {
+    let house = House::with(&[("a.md", "word")]);
+    let plugin = house.start().await;
+    assert_eq!(plugin.found("word").await, ["docs/a.md#L1"]);
+    let mark = house.state().join("index-1-english").join(full::MARK);
+    fs::write(&mark, "").expect("written");
+    house.write("b.md", "word");
+    let health = plugin.health_with("cannot be used").await;
+    assert!(health.contains("storage"), "{health}");
+    // What could be found before can still be, and the answer says that it may not be all.
+    let found = plugin.search(json!({ "query": "word" })).await;
+    assert_eq!(found["results"][0]["id"], "docs/a.md#L1", "{found}");
+    assert!(plugin.logged("made anew").is_empty(), "{:#?}", plugin.log());
+    fs::remove_file(&mark).expect("gone");
+    plugin.finds("word", &["docs/a.md#L1", "docs/b.md#L1"]).await;
+    plugin.health_with("").await;
 }
 
 #[test]

@@ -187,6 +187,9 @@ async fn search(shared: Arc<Shared>, args: SearchArgs, cx: CallContext) -> Resul
     });
     let (results, total) = found.await?;
     notes.extend(absent(&shared.state));
+    if shared.state.is_broken() {
+        notes.push("the index cannot be written at the moment: what has changed since is not found".to_owned());
+    }
     let note = Some(notes.join("; ")).filter(|note| !note.is_empty());
     Ok(Answer(Found { results, total, indexing: indexing(progress), note }))
 }
