@@ -154,6 +154,7 @@ async fn the_tools_say_what_they_are() {
     assert_eq!(tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["docs_search", "docs_fetch"]);
     let folder = &tools[0].input_schema["properties"]["folder"]["anyOf"];
     assert_eq!((&folder[0]["enum"], &folder[1]["items"]["enum"]), (&json!(["docs"]), &json!(["docs"])));
+    assert_eq!(folder[2], json!({ "type": "null" }), "left out is no name");
     for tool in tools {
         let hints = tool.annotations.as_ref().expect("annotations");
         let hints = (hints.read_only_hint, hints.idempotent_hint, hints.open_world_hint);

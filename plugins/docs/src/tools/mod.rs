@@ -108,7 +108,9 @@ pub(crate) fn with_folders(mut tool: Tool, state: &State) -> Tool {
     let choices = schema.get_mut("properties").and_then(|all| all.get_mut("folder")?.get_mut("anyOf")?.as_array_mut());
     for choice in choices.into_iter().flatten() {
         let name = if choice.get("items").is_some() { choice.get_mut("items") } else { Some(choice) };
-        if let Some(Value::Object(name)) = name {
+        if let Some(Value::Object(name)) = name
+            && name.get("type").is_some_and(|kind| kind == "string")
+        {
             name.insert("enum".into(), Value::Array(names.clone()));
         }
     }
