@@ -55,6 +55,11 @@ impl Source {
         Ok(Self { path: path.to_owned(), text, document, variables, references, loaded: Value::Null })
     }
 
+    /// The file's text as it was read. It may hold secrets.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The configuration file, as it was named to us.
     pub fn path(&self) -> &Path {
         &self.path

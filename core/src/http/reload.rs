@@ -47,6 +47,8 @@ pub(super) struct Reloader {
     hangup: Option<Hangup>,
     /// What was wrong at the last look, so that it is told once.
     refused: Option<Vec<Diagnostic>>,
+    /// Whether files changed while they were loaded: what was looked at may not be what was loaded.
+    unsure: bool,
     /// Replaced plugins that have calls in flight.
     retiring: TaskTracker,
     at_once: CancellationToken,
@@ -65,6 +67,7 @@ impl Reloader {
             stirred,
             hangup: Some(Hangup::new()),
             refused: None,
+            unsure: false,
             retiring: TaskTracker::new(),
             at_once: CancellationToken::new(),
         }
@@ -99,8 +102,10 @@ impl Reloader {
     }
 
     async fn look(&mut self, cause: Cause) {
-        // Before the files are read: what changes in between is looked at again.
-        if self.files_have_changed().await || cause == Cause::Signal {
+        // Before the files are read: what changes in between is looked at again. What was refused is loaded again at
+        // any stir: it may have stood there for less than a look.
+        let unsure = std::mem::take(&mut self.unsure) || self.refused.is_some();
+        if self.files_have_changed().await || unsure || cause == Cause::Signal {
             self.reload(cause).await;
         }
     }
@@ -136,12 +141,15 @@ impl Reloader {
         let begun = Instant::now();
         let path = self.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::from_process())).await;
+        // Before anybody hears of it, who might write the former content back. What has changed since rings by itself.
+        self.unsure = self.files_have_changed().await;
         let loaded = match loaded {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(Diagnostics(wrong))) => return self.refuse(wrong, cause),
             Err(error) => return tracing::error!(%error, "the configuration could not be loaded"),
         };
         let Loaded { mut config, source, warnings } = loaded;
+        self.unsure |= self.watch.as_ref().is_some_and(|watch| !watch.has_seen(&self.path, source.text()));
         let state = self.live.state();
         let standing = Standing { started: &self.started, running: &state.config, dev: self.ground.dev.is_some() };
         let held = changes::hold_back(&standing, &mut config, &source);

@@ -86,6 +86,12 @@ impl Watch {
         changed
     }
 
+    /// Whether this is what the file held when it was looked at last.
+    pub(super) fn has_seen(&self, file: &Path, text: &str) -> bool {
+        let content = self.contents.get(file).and_then(|content| content.as_ref()?.as_deref());
+        content == Some(sum(text.as_bytes()).as_ref())
+    }
+
     /// Watch the folders that the files are in now, by whichever way.
     fn follow(&mut self) {
         let ways: BTreeSet<PathBuf> = self.contents.keys().flat_map(|file| way(file)).collect();

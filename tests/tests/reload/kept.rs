@@ -124,3 +124,31 @@ async fn a_refused_edit_starts_no_development_server() {
     let metadata = house.json("/.well-known/oauth-protected-resource/notes/mcp").await;
     assert_eq!(metadata["resource"], "http://localhost:4711/notes/mcp");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_in_the_file_for_a_moment_what_stands_there_in_the_end_holds() {
+    let mut house = House::open().await;
+    let broken = CONFIG.replace("builtin", "bultin");
+    let other = CONFIG.replace(r#"echo = { scopes = ["notes:read"]"#, r#"echo = { scopes = ["notes:write"]"#);
+    for round in 0..60 {
+        // Sometimes in the middle of a look, sometimes between two.
+        for passing in [&broken, &other, &broken] {
+            house.write(passing);
+            for _ in 0..round * 20 {
+                tokio::task::yield_now().await;
+            }
+        }
+        house.write(CONFIG);
+    }
+    let reader = house.token("notes:read");
+    let settled = async {
+        loop {
+            let (_, ready) = house.ready().await;
+            if ready["configuration"]["state"] == "current" && house.call(&reader, "echo").await == 200 {
+                return;
+            }
+        }
+    };
+    let settled = tokio::time::timeout(toolgate_tests::server::PATIENCE, settled).await;
+    assert!(settled.is_ok(), "the server does not serve what the file says: {:?}", house.ready().await);
+}
