@@ -1,12 +1,13 @@
 //! Clients that are named by a URL, where a document says what they are (client id metadata documents,
 //! draft-ietf-oauth-client-id-metadata-document).
 //!
-//! Owns how a client id becomes a described client: `url` judges the text, `fetch` gets the document without being led
-//! elsewhere, `content` judges what it says; here it is kept for as long as HTTP lets it, and fetched once however many
+//! Owns how a client id becomes a described client: `url` judges the text, `connect` and `fetch` get the document
+//! without being led elsewhere, `content` judges what it says; here it is kept for as long as HTTP lets it, and fetched once however many
 //! ask. What was wrong is kept by nobody (the draft forbids it): a developer who mends a document sees it at the next
 //! try, and the pace of fetching is bounded instead.
 
 mod address;
+mod connect;
 mod content;
 mod fetch;
 mod url;
@@ -20,9 +21,10 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::{future::Cache, policy::EvictionPolicy};
 use tokio::sync::Semaphore;
 
+use connect::World;
 use content::ContentFault;
 pub(super) use fetch::FetchFault;
-use fetch::{Fetcher, World};
+use fetch::Fetcher;
 use url::Rules;
 pub(super) use url::{DocumentUrl, UrlFault};
 

@@ -152,7 +152,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// RFC 6761 section 6.3.
-pub(super) fn is_localhost(name: &str) -> bool {
+fn is_localhost(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
 }
