@@ -18,7 +18,7 @@ use rustls_platform_verifier::Verifier;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
 };
 use tokio_rustls::{
     TlsConnector,
@@ -30,6 +30,7 @@ use url::Host;
 
 use super::{
     address,
+    turns::Place,
     url::{DocumentUrl, LOCALHOST},
 };
 
@@ -40,8 +41,9 @@ const MAX_ADDRESSES: usize = 4;
 /// Most that is read from a connection, in bytes: certificates and head beside the longest document. An answer may begin
 /// with interim ones without end (RFC 9110 section 15.2), which an HTTP client reads and forgets.
 pub(super) const MAX_TRAFFIC: usize = 64 * 1024;
-/// Most names that are being resolved. The system's resolver cannot be stopped, so one that hangs keeps its place.
-pub(super) const MAX_LOOKUPS: usize = 8;
+/// Most names that are being resolved. The system's resolver cannot be stopped, so one that hangs keeps its place, here
+/// and at its host.
+pub(super) const MAX_LOOKUPS: usize = 64;
 
 /// Resolves names.
 #[async_trait]
@@ -71,13 +73,15 @@ pub(super) struct World {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     /// How long an exchange may take, the name's resolution and the body included.
     pub(super) time: Duration,
+    /// How long a sign-in waits for its turn and its document.
+    pub(super) patience: Duration,
 }
 
 impl World {
     /// As it is.
     pub(super) fn real() -> Self {
-        let time = super::fetch::TIME;
-        Self { names: Arc::new(SystemNames), judge: address::special, certificates: Vec::new(), time }
+        let (time, patience) = (super::fetch::TIME, super::PATIENCE);
+        Self { names: Arc::new(SystemNames), judge: address::special, certificates: Vec::new(), time, patience }
     }
 }
 
@@ -117,8 +121,8 @@ impl Connector {
         Self { names, judge, lookups, certificates, tls: OnceLock::new() }
     }
 
-    /// A connection to where a document is.
-    pub(super) async fn connect(&self, at: &DocumentUrl) -> Result<Connection, ConnectError> {
+    /// A connection to where a document is; whoever asks has a place at its host.
+    pub(super) async fn connect(&self, at: &DocumentUrl, at_host: &Place) -> Result<Connection, ConnectError> {
         let url = at.url();
         let host = url.host().ok_or(ConnectError::NoAddress)?;
         let addresses = match host {
@@ -127,7 +131,7 @@ impl Connector {
             Host::Ipv6(address) => vec![address.into()],
             // This machine, whatever a name service says.
             Host::Domain(_) if at.is_loopback() => LOCALHOST.to_vec(),
-            Host::Domain(name) => self.addresses(name.to_owned()).await?,
+            Host::Domain(name) => self.addresses(name.to_owned(), Arc::clone(at_host)).await?,
         };
         let stream = Bounded::new(open(&addresses, url.port_or_known_default().unwrap_or_default()).await?);
         if url.scheme() == "http" {
@@ -143,13 +147,13 @@ impl Connector {
     }
 
     /// The addresses of a name, which are all public.
-    async fn addresses(&self, name: String) -> Result<Vec<IpAddr>, ConnectError> {
+    async fn addresses(&self, name: String, at_host: Place) -> Result<Vec<IpAddr>, ConnectError> {
         let closed = |_| ConnectError::Unresolved(io::Error::other("no place to resolve it"));
-        let place: OwnedSemaphorePermit = Arc::clone(&self.lookups).acquire_owned().await.map_err(closed)?;
+        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(closed)?;
         let names = Arc::clone(&self.names);
         let lookup = tokio::spawn(async move {
             let found = names.addresses(&name).await;
-            drop(place);
+            drop((place, at_host));
             found
         });
         let found = lookup.await.unwrap_or_else(|error| Err(io::Error::other(error)));

@@ -23,6 +23,7 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     connect::{ConnectError, Connection, Connector, MAX_TRAFFIC, TooMuch, World},
+    turns::Place,
     url::DocumentUrl,
 };
 
@@ -78,14 +79,14 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// A fetcher. Nothing is opened or loaded before the first request.
-    pub(super) fn new(World { names, judge, certificates, time }: World) -> Self {
+    pub(super) fn new(World { names, judge, certificates, time, patience: _ }: World) -> Self {
         Self { connector: Connector::new(names, judge, certificates), time }
     }
 
-    /// Fetches the document.
-    pub(super) async fn fetch(&self, at: &DocumentUrl) -> Result<Fetched, FetchFault> {
+    /// Fetches the document; whoever asks has a place at its host.
+    pub(super) async fn fetch(&self, at: &DocumentUrl, at_host: &Place) -> Result<Fetched, FetchFault> {
         let exchange = async {
-            let connection = self.connector.connect(at).await.map_err(|error| no_connection(&error, at))?;
+            let connection = self.connector.connect(at, at_host).await.map_err(|error| no_connection(&error, at))?;
             exchange(connection, at).await
         };
         let late = |_| FetchFault::Timeout(at.host().to_owned());

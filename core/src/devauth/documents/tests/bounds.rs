@@ -1,6 +1,9 @@
 //! What ends: documents, what comes before them, questions to name services, and what is kept.
 
-use super::*;
+use super::{
+    super::{connect::MAX_LOOKUPS, turns::MAX_OF_HOST},
+    *,
+};
 
 #[tokio::test]
 async fn bodies_without_end_and_sites_that_fall_silent_are_given_up() {
@@ -48,18 +51,63 @@ impl Names for Hanging {
     }
 }
 
+/// Documents of the web whose names are never resolved.
+fn unresolved(names: &Arc<Hanging>) -> Documents {
+    let rules = Rules { loopback: false, loopback_setting: "", own_origin: String::new() };
+    let brief = Duration::from_millis(20);
+    let names: Arc<dyn Names> = names.clone();
+    Documents::with(rules, World { names, time: brief, patience: 2 * brief, ..World::real() }, MANY)
+}
+
 #[tokio::test]
 async fn a_name_service_that_hangs_is_given_up_and_asked_no_more_than_a_few_questions() {
     let names = Arc::new(Hanging(AtomicUsize::new(0)));
-    let rules = Rules { loopback: false, loopback_setting: "", own_origin: String::new() };
-    let world = World { names: names.clone(), time: Duration::from_millis(20), ..World::real() };
-    let documents = Documents::with(rules, world, Pace::USUAL);
-    for n in 0..20 {
+    let documents = unresolved(&names);
+    for n in 0..MAX_LOOKUPS + 10 {
         let fault = fault(&documents, &format!("https://{n}.example/client.json")).await;
         assert!(fault.contains("did not send the document within"), "{fault}");
     }
     // The system's resolver cannot be stopped, so what was given up keeps its place.
-    assert_eq!(names.0.load(Ordering::SeqCst), super::connect::MAX_LOOKUPS);
+    assert_eq!(names.0.load(Ordering::SeqCst), MAX_LOOKUPS);
+}
+
+#[tokio::test]
+async fn a_name_that_is_resolved_without_end_takes_the_places_of_its_host_and_no_more() {
+    let names = Arc::new(Hanging(AtomicUsize::new(0)));
+    let documents = unresolved(&names);
+    for n in 0..10 {
+        let fault = fault(&documents, &format!("https://slow.example:{}/{n}.json", 8000 + n)).await;
+        assert_eq!(fault.contains("too many"), n >= MAX_OF_HOST, "{n}: {fault}");
+    }
+    assert_eq!(names.0.load(Ordering::SeqCst), MAX_OF_HOST);
+    // Another one has its own.
+    let other = fault(&documents, "https://other.example/client.json").await;
+    assert!(other.contains("did not send the document within"), "{other}");
+    assert_eq!(names.0.load(Ordering::SeqCst), MAX_OF_HOST + 1);
+}
+
+#[tokio::test]
+async fn a_host_that_is_slow_holds_up_nobody_else() {
+    let slow = Site::plain(Reply::Stalled(Vec::new())).await;
+    let rules = Rules { loopback: true, loopback_setting: "", own_origin: String::new() };
+    let long = Duration::from_secs(600);
+    let documents = Arc::new(Documents::with(rules, World { time: long, patience: long, ..World::real() }, MANY));
+    let waiting: Vec<_> = (0..100)
+        .map(|n| {
+            let (documents, url) = (Arc::clone(&documents), slow.url(&format!("/{n}.json")));
+            tokio::spawn(async move { documents.describe(&url, None, 0).await.map(drop) })
+        })
+        .collect();
+    while slow.requests() < MAX_OF_HOST {
+        tokio::task::yield_now().await;
+    }
+    let quick = Site::plain(Reply::document()).await;
+    let url = format!("http://127.0.0.1:{}/client.json", quick.port());
+    let body = format!("{{\"client_id\":\"{url}\",\"client_name\":\"x\",\"redirect_uris\":[\"https://a.example/\"]}}");
+    quick.reply(Reply::json("200 OK", "", &body));
+    tokio::time::timeout(long / 10, documents.describe(&url, None, 0)).await.expect("in time").expect("a document");
+    assert_eq!(slow.requests(), MAX_OF_HOST);
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
 }
 
 #[tokio::test]

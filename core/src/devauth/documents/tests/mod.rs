@@ -54,18 +54,16 @@ const HERE_IS_PUBLIC: Judge = |address| {
     if here { None } else { super::address::special(address) }
 };
 
+/// Faster than any test.
+const MANY: Pace = Pace { per_second: NonZeroU32::new(1_000_000).unwrap(), burst: NonZeroU32::new(1_000_000).unwrap() };
+
 const REAL: Judge = super::address::special;
 
 fn documents(loopback: bool, names: &Arc<Scripted>, judge: Judge, site: Option<&Site>) -> Documents {
     let rules = Rules { loopback, loopback_setting: "the_key = true", own_origin: "http://localhost:1".to_owned() };
     let certificates = site.and_then(|site| site.certificate.clone()).into_iter().collect();
     let names: Arc<dyn Names> = names.clone();
-    let many = NonZeroU32::new(1_000_000).unwrap();
-    Documents::with(
-        rules,
-        World { names, judge, certificates, ..World::real() },
-        Pace { per_second: many, burst: many },
-    )
+    Documents::with(rules, World { names, judge, certificates, ..World::real() }, MANY)
 }
 
 /// Documents of a site that is on the public internet, as far as they know.
