@@ -55,6 +55,8 @@ use state_dir::StateDir;
 pub struct Settings {
     /// The issuer identifier (RFC 8414): an http or https URL without query, fragment or trailing slash.
     pub issuer: String,
+    /// The port that it listens on: no client's document is fetched from there.
+    pub port: u16,
     /// The scopes that may be granted, each with a description for the consent page, in the order shown.
     pub scopes: Vec<(String, String)>,
     /// The resource identifiers that `resource` may name (RFC 8707); a slash at the end and the case of scheme and host do
@@ -156,7 +158,7 @@ impl DevAuth {
         let origin = issuer.origin().ascii_serialization();
         let (loopback, setting) = (settings.loopback_documents, settings.loopback_documents_setting);
         Ok(Arc::new(Self {
-            documents: Documents::new(loopback, setting, origin.clone()),
+            documents: Documents::new(loopback, setting, origin.clone(), settings.port),
             origin,
             base_path: issuer.path().trim_end_matches('/').to_owned(),
             offer: ArcSwap::from_pointee(Offer {

@@ -97,10 +97,10 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    /// None yet. `own_origin` is this server's own, `loopback_setting` what an operator writes to have documents of this
-    /// machine fetched.
-    pub(super) fn new(loopback: bool, loopback_setting: &'static str, own_origin: String) -> Self {
-        let rules = Rules { loopback, loopback_setting, own_origin };
+    /// None yet. `own_origin` and `own_port` are this server's, `loopback_setting` is what an operator writes to have
+    /// documents of this machine fetched.
+    pub(super) fn new(loopback: bool, loopback_setting: &'static str, own_origin: String, own_port: u16) -> Self {
+        let rules = Rules { loopback, loopback_setting, own_origin, own_port };
         Self::with(rules, World::real(), Pace::USUAL)
     }
 

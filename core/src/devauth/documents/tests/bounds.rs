@@ -12,7 +12,7 @@ async fn bodies_without_end_and_sites_that_fall_silent_are_given_up() {
     let url = site.url("/client.json");
     assert!(fault(&of_this_machine(), &url).await.contains("longer than 5120 bytes"));
 
-    let rules = Rules { loopback: true, loopback_setting: "", own_origin: String::new() };
+    let rules = Rules { loopback: true, ..Rules::default() };
     let world = World { time: Duration::from_millis(300), ..World::real() };
     let hasty = Documents::with(rules, world, Pace::USUAL);
     for silent in [Vec::new(), b"HTTP/1.1 200 OK\r\n".to_vec(), head] {
@@ -53,7 +53,7 @@ impl Names for Hanging {
 
 /// Documents of the web whose names are never resolved.
 fn unresolved(names: &Arc<Hanging>) -> Documents {
-    let rules = Rules { loopback: false, loopback_setting: "", own_origin: String::new() };
+    let rules = Rules::default();
     let brief = Duration::from_millis(20);
     let names: Arc<dyn Names> = names.clone();
     Documents::with(rules, World { names, time: brief, patience: 2 * brief, ..World::real() }, MANY)
@@ -89,7 +89,7 @@ async fn a_name_that_is_resolved_without_end_takes_the_places_of_its_host_and_no
 #[tokio::test]
 async fn a_host_that_is_slow_holds_up_nobody_else() {
     let slow = Site::plain(Reply::Stalled(Vec::new())).await;
-    let rules = Rules { loopback: true, loopback_setting: "", own_origin: String::new() };
+    let rules = Rules { loopback: true, ..Rules::default() };
     let long = Duration::from_secs(600);
     let documents = Arc::new(Documents::with(rules, World { time: long, patience: long, ..World::real() }, MANY));
     let waiting: Vec<_> = (0..100)
@@ -126,7 +126,7 @@ async fn a_thousand_clients_leave_no_more_than_may_be_kept() {
 #[tokio::test]
 async fn strangers_cannot_make_the_server_fetch_without_end() {
     let site = Site::plain(Reply::json("404 Not Found", "", "{}")).await;
-    let rules = Rules { loopback: true, loopback_setting: "", own_origin: String::new() };
+    let rules = Rules { loopback: true, ..Rules::default() };
     // One a day, so that no time that the test takes matters.
     let pace = Pace { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(3).unwrap() };
     let slow = Quota::with_period(Duration::from_secs(86_400)).unwrap().allow_burst(pace.burst);

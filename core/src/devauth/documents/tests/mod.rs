@@ -60,7 +60,7 @@ const MANY: Pace = Pace { per_second: NonZeroU32::new(1_000_000).unwrap(), burst
 const REAL: Judge = super::address::special;
 
 fn documents(loopback: bool, names: &Arc<Scripted>, judge: Judge, site: Option<&Site>) -> Documents {
-    let rules = Rules { loopback, loopback_setting: "the_key = true", own_origin: "http://localhost:1".to_owned() };
+    let rules = Rules { loopback, loopback_setting: "the_key = true", ..Rules::default() };
     let certificates = site.and_then(|site| site.certificate.clone()).into_iter().collect();
     let names: Arc<dyn Names> = names.clone();
     Documents::with(rules, World { names, judge, certificates, ..World::real() }, MANY)
