@@ -24,6 +24,7 @@ mod refusal;
 mod register;
 mod revocation;
 mod routes;
+mod schema;
 mod state_dir;
 mod token;
 
@@ -48,6 +49,7 @@ use documents::Documents;
 use keys::SigningKey;
 use ledger::{Ledger, Revocations};
 use refusal::{ErrorCode, Refusal};
+pub use schema::registration_schema;
 use state_dir::StateDir;
 
 /// What the authorization server may grant, to whom its tokens speak, and where it remembers.

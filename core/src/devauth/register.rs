@@ -15,13 +15,15 @@ use super::{
 };
 
 /// Most redirect URIs in one registration.
-const MAX_REDIRECT_URIS: usize = 32;
+pub(super) const MAX_REDIRECT_URIS: usize = 16;
 /// Longest client name, in characters.
-const MAX_NAME: usize = 200;
+pub(super) const MAX_NAME: usize = 200;
 /// Most contacts in one registration.
-const MAX_CONTACTS: usize = 16;
+pub(super) const MAX_CONTACTS: usize = 8;
+/// Longest contact, in characters.
+pub(super) const MAX_CONTACT: usize = 128;
 /// Longest other text, in characters.
-const MAX_TEXT: usize = 2048;
+pub(super) const MAX_TEXT: usize = 512;
 /// Members that are checked for type and length, kept and given back.
 const ECHOED: [&str; 8] = [
     "client_uri",
@@ -158,12 +160,12 @@ pub(super) fn accept(asked: Registration, terms: &Terms) -> Result<Metadata, Ref
 
     let mut echoed = asked.rest;
     echoed.retain(|name, value| ECHOED.contains(&name.as_str()) && !value.is_null());
-    let text = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() <= MAX_TEXT);
+    let text = |value: &Value, most| value.as_str().is_some_and(|text| text.chars().count() <= most);
+    let contacts =
+        |values: &Vec<Value>| values.len() <= MAX_CONTACTS && values.iter().all(|contact| text(contact, MAX_CONTACT));
     if let Some((name, _)) = echoed.iter().find(|(name, value)| match name.as_str() {
-        "contacts" => {
-            !value.as_array().is_some_and(|entries| entries.len() <= MAX_CONTACTS && entries.iter().all(text))
-        }
-        _ => !text(value),
+        "contacts" => !value.as_array().is_some_and(contacts),
+        _ => !text(value, MAX_TEXT),
     }) {
         return Err(invalid(format!("'{name}' is of the wrong type or too long")));
     }

@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct PassedOn;
 
 /// Longest registration, in bytes. It needs no token, so it must cost little to send many.
-const LONGEST_REGISTRATION: u64 = 128 * 1024;
+const LONGEST_REGISTRATION: u64 = 64 * 1024;
 
 /// The answers, from the server's state.
 pub(super) struct Answers {

@@ -46,7 +46,7 @@ struct Consent {
     html: String,
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         issuer: String::new(),
         port: 0,
