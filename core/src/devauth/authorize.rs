@@ -139,7 +139,7 @@ impl DevAuth {
             None => match ledger.clients.get_mut(client_id) {
                 Some(client) => {
                     client.last_used = self.now();
-                    (&client.metadata, Origin::Registration(client.issued_at))
+                    (&*client.metadata, Origin::Registration(client.issued_at))
                 }
                 None => {
                     return Err(refused(

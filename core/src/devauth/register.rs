@@ -3,6 +3,8 @@
 //! Owns what a registration may say, and with it what a metadata document may. As section 3.2.1 allows, what this server
 //! does not support is left out of the answer rather than refused, where the client can live without it.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +24,8 @@ pub(super) const MAX_NAME: usize = 200;
 pub(super) const MAX_CONTACTS: usize = 8;
 /// Longest contact, in characters.
 pub(super) const MAX_CONTACT: usize = 128;
+/// Longest list of scopes, in characters. Clients ask for all that there are, and what is unknown here is not kept.
+pub(super) const MAX_SCOPE: usize = 2048;
 /// Longest other text, in characters.
 pub(super) const MAX_TEXT: usize = 512;
 /// Members that are checked for type and length, kept and given back.
@@ -72,6 +76,7 @@ impl DevAuth {
         let scope = registration.scope.as_deref().map(|asked| self.registered_scope(asked));
         let mut metadata = accept(registration, &REGISTERED)?;
         metadata.scope = scope.filter(|scope| !scope.is_empty());
+        let metadata = Arc::new(metadata);
 
         let now = self.now();
         let client_id = format!("client_{}", opaque::name());
@@ -80,12 +85,10 @@ impl DevAuth {
             issued_at: now,
             last_used: now,
             secret_digest: secret.as_deref().map(opaque::digest),
-            metadata: metadata.clone(),
+            metadata: Arc::clone(&metadata),
         };
-        let mut ledger = self.ledger();
-        ledger.add_client(client_id.clone(), client);
-        self.save_clients_or_warn(&ledger);
-        drop(ledger);
+        let ((), changed) = self.change(|ledger| ledger.add_client(client_id.clone(), client, now));
+        self.save_or_warn(changed);
         tracing::info!(client_id, name = metadata.client_name, "development client registered");
 
         let mut answer = json!({ "client_id": client_id, "client_id_issued_at": now });
@@ -93,7 +96,7 @@ impl DevAuth {
             answer["client_secret"] = json!(secret);
             answer["client_secret_expires_at"] = json!(0);
         }
-        if let (Value::Object(answer), Ok(Value::Object(metadata))) = (&mut answer, serde_json::to_value(metadata)) {
+        if let (Value::Object(answer), Ok(Value::Object(metadata))) = (&mut answer, serde_json::to_value(&*metadata)) {
             answer.extend(metadata);
         }
         Ok(answer)
@@ -140,8 +143,8 @@ pub(super) fn accept(asked: Registration, terms: &Terms) -> Result<Metadata, Ref
     if redirect_uris.len() > MAX_REDIRECT_URIS {
         return Err(invalid(format!("more than {MAX_REDIRECT_URIS} redirect URIs")));
     }
-    if asked.scope.as_deref().is_some_and(|scope| scope.chars().count() > MAX_TEXT) {
-        return Err(invalid(format!("'scope' is longer than {MAX_TEXT} characters")));
+    if asked.scope.as_deref().is_some_and(|scope| scope.chars().count() > MAX_SCOPE) {
+        return Err(invalid(format!("'scope' is longer than {MAX_SCOPE} characters")));
     }
     if signs_in && redirect_uris.is_empty() {
         let description = "'redirect_uris' is missing; 'authorization_code' needs at least one";

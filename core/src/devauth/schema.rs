@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     client::AUTH_METHODS,
     redirect,
-    register::{MAX_CONTACT, MAX_CONTACTS, MAX_NAME, MAX_REDIRECT_URIS, MAX_TEXT},
+    register::{MAX_CONTACT, MAX_CONTACTS, MAX_NAME, MAX_REDIRECT_URIS, MAX_SCOPE, MAX_TEXT},
 };
 
 /// The JSON Schema of the client metadata that are registered here (RFC 7591 section 2).
@@ -50,7 +50,11 @@ pub fn registration_schema() -> Value {
                  `refresh_token` beside it, or `client_credentials`.",
             ),
             "response_types": list("What the client asks for when it sends a person: `code` (if left out)."),
-            "scope": text("The scopes that the client may ask for, with blanks between."),
+            "scope": {
+                "type": ["string", "null"],
+                "description": "The scopes that the client may ask for, with blanks between.",
+                "maxLength": MAX_SCOPE,
+            },
             "client_uri": address("a page about the client"),
             "logo_uri": address("the client's picture"),
             "tos_uri": address("its terms of service"),
@@ -134,7 +138,7 @@ mod tests {
     fn members() -> impl Strategy<Value = Vec<(&'static str, Value)>> {
         let text = prop_oneof![
             "\\PC{0,8}".prop_map(Value::from),
-            select(vec![200, 201, 512, 513]).prop_map(|length| Value::from("n".repeat(length))),
+            select(vec![200, 201, 512, 513, 2048, 2049]).prop_map(|length| Value::from("n".repeat(length))),
             // Two bytes each: bounds count characters.
             select(vec![200, 512]).prop_map(|length| Value::from("\u{e9}".repeat(length))),
             Just(json!("a\nb")),
@@ -208,16 +212,9 @@ mod tests {
             "response_types": ["code"], "token_endpoint_auth_method": "client_secret_basic",
             "contacts": vec!["c".repeat(MAX_CONTACT); MAX_CONTACTS],
         });
-        let texts = [
-            "scope",
-            "client_uri",
-            "logo_uri",
-            "tos_uri",
-            "policy_uri",
-            "software_id",
-            "software_version",
-            "application_type",
-        ];
+        registration["scope"] = json!("s".repeat(MAX_SCOPE));
+        let texts =
+            ["client_uri", "logo_uri", "tos_uri", "policy_uri", "software_id", "software_version", "application_type"];
         for name in texts {
             registration[name] = json!("t".repeat(MAX_TEXT));
         }

@@ -1,5 +1,6 @@
 //! The server over a real loopback socket, spoken to as clients and browsers do: no cookie jar, no redirects followed.
 
+mod bounds;
 mod consent;
 mod documents;
 mod refusals;
