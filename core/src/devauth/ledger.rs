@@ -114,6 +114,8 @@ pub(super) struct Code {
     pub(super) resources: Vec<String>,
     /// Whether the client gets a refresh token.
     pub(super) refreshes: bool,
+    /// The digest of the cookie of the browser that it was allowed in.
+    pub(super) browser_digest: String,
 }
 
 /// What a person once allowed a client: the family of all tokens that come from one code.
@@ -123,6 +125,9 @@ pub(super) struct Grant {
     pub(super) subject: String,
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
+    /// The digest of the cookie of the browser that it was allowed in; empty if that was not kept yet.
+    #[serde(default)]
+    pub(super) browser_digest: String,
     /// The digest of the code it comes from, to know a replay.
     pub(super) code_digest: String,
     /// The digest of the one refresh token that is valid now; `None` if the client gets none.

@@ -113,6 +113,7 @@ impl DevAuth {
             subject: code.subject,
             scopes: code.scopes,
             resources: code.resources,
+            browser_digest: code.browser_digest,
             code_digest,
             refresh_until: refresh
                 .as_ref()

@@ -28,6 +28,7 @@ fn grant(client_id: &str, ends_at: u64) -> Grant {
         subject: "ada".to_owned(),
         scopes: vec![],
         resources: vec![],
+        browser_digest: String::new(),
         code_digest: String::new(),
         refresh_digest: None,
         refreshed_at: 0,
@@ -45,6 +46,7 @@ fn code(client_id: &str) -> Code {
         scopes: vec![],
         resources: vec![],
         refreshes: false,
+        browser_digest: String::new(),
     }
 }
 
