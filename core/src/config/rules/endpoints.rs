@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::{Review, is_plain_name};
-use crate::config::{nearest, sections::Endpoint};
+use crate::config::{nearest, resolve::metadata_path, sections::Endpoint};
 
 /// Paths that the server itself answers, with everything below them.
 const RESERVED: [&str; 10] = [
@@ -38,6 +38,7 @@ pub(super) fn check(review: &mut Review<'_>) {
             );
         }
         path(review, name, endpoint);
+        unmistaken(review, name, endpoint);
         plugins(review, name, endpoint);
         resource(review, name, endpoint);
         if endpoint.default {
@@ -86,10 +87,7 @@ fn path(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
             "use letters, digits, - . _ and ~ between single slashes, such as \"/web-search/mcp\"",
         );
     }
-    let reserved = RESERVED
-        .iter()
-        .find(|reserved| path.strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-    if let Some(reserved) = reserved {
+    if let Some(reserved) = reserved(path) {
         review.wrong(
             &key,
             path,
@@ -97,6 +95,33 @@ fn path(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
             "write a path such as \"/mcp\"",
         );
     }
+}
+
+/// Outside, a path stands behind that of `public_url`, which a proxy may leave on: it must not be another's path then.
+fn unmistaken(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
+    let config = review.config;
+    let Some(url) = &config.server.public_url else { return };
+    let prefix = url.path().trim_end_matches('/');
+    let Some(rest) = endpoint.path.strip_prefix(prefix).filter(|_| !prefix.is_empty()) else { return };
+    let other = config.endpoints.iter().find(|(_, other)| other.path == rest);
+    let whose = match (other, reserved(rest)) {
+        (Some((other, _)), _) => format!("is where the endpoint \"{other}\" is outside: below the path of public_url"),
+        (None, Some(reserved)) => format!("is where {reserved} is outside: below the path of public_url"),
+        (None, None) => return,
+    };
+    review.wrong(
+        &["endpoints", name, "path"],
+        &endpoint.path,
+        whose,
+        format!("write a path that does not begin with \"{prefix}\""),
+    );
+}
+
+/// The path of the server's own that this one is, or is below.
+fn reserved(path: &str) -> Option<&'static str> {
+    let is_at =
+        |reserved: &&str| path.strip_prefix(*reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    RESERVED.into_iter().find(is_at)
 }
 
 fn plugins(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
@@ -170,6 +195,16 @@ fn apart(review: &mut Review<'_>, (other, earlier): (&str, &Endpoint), (name, en
             &key,
             message,
             "give each its own, or leave the key out: the default is public_url + path",
+        );
+    }
+    let public_url = config.public_url();
+    let metadata = |resource: &str| metadata_path(resource, Some(&public_url)).trim_end_matches('/').to_owned();
+    if metadata(&resource) == metadata(&other_resource) {
+        let key = ["endpoints", name, "resource"];
+        return review.error(
+            &key,
+            format!("the metadata of this resource would be where those of the endpoint \"{other}\" are"),
+            "give each resource a path of its own, or leave the key out: the default is public_url + path",
         );
     }
     let (Some(provider), Some(other_provider)) = (config.provider_for(name), config.provider_for(other)) else {
