@@ -19,10 +19,17 @@ pub struct ProtectedResource {
 /// They differ where `public_url` has a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataPaths {
-    /// Where the identifier's own host serves it (RFC 9728 section 3.1). It counts before another resource's `below`.
+    /// Where the identifier's own host serves it (RFC 9728 section 3.1).
     pub at_root: String,
     /// Where `public_url` serves it.
     pub below: String,
+}
+
+impl MetadataPaths {
+    /// Whether this is one of them.
+    pub fn contains(&self, path: &str) -> bool {
+        self.at_root == path || self.below == path
+    }
 }
 
 /// The document of RFC 9728 section 2.

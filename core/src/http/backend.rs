@@ -130,9 +130,8 @@ impl Backend for Answers {
         let name = match path.map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty()) {
             None => self.state.config.default_endpoint().map(|(name, _)| name.to_owned()),
             Some(path) => {
-                let at_root = gate.resources().find(|(_, resource)| resource.metadata_paths().at_root == path);
-                let below = || gate.resources().find(|(_, resource)| resource.metadata_paths().below == path);
-                let of_resource = at_root.or_else(below);
+                // No two have one in common: a configuration in which they would is refused.
+                let of_resource = gate.resources().find(|(_, resource)| resource.metadata_paths().contains(path));
                 let by_path = || self.state.config.endpoints.iter().find(|(_, endpoint)| endpoint.path == path);
                 of_resource.map(|(name, _)| name.to_owned()).or_else(|| by_path().map(|(name, _)| name.clone()))
             }

@@ -105,8 +105,12 @@ fn unmistaken(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
     let Some(rest) = endpoint.path.strip_prefix(prefix).filter(|_| !prefix.is_empty()) else { return };
     let other = config.endpoints.iter().find(|(_, other)| other.path == rest);
     let whose = match (other, reserved(rest)) {
-        (Some((other, _)), _) => format!("is where the endpoint \"{other}\" is outside: below the path of public_url"),
-        (None, Some(reserved)) => format!("is where {reserved} is outside: below the path of public_url"),
+        (Some((other, _)), _) => {
+            format!("would be taken for the endpoint \"{other}\", which is at public_url + \"{rest}\"")
+        }
+        (None, Some(reserved)) => {
+            format!("would be taken for the server's own {reserved}, which is at public_url + \"{rest}\"")
+        }
         (None, None) => return,
     };
     review.wrong(
@@ -198,8 +202,13 @@ fn apart(review: &mut Review<'_>, (other, earlier): (&str, &Endpoint), (name, en
         );
     }
     let public_url = config.public_url();
-    let metadata = |resource: &str| metadata_path(resource, Some(&public_url)).trim_end_matches('/').to_owned();
-    if metadata(&resource) == metadata(&other_resource) {
+    let metadata = |resource: &str| {
+        [None, Some(&*public_url)].map(|url| metadata_path(resource, url).trim_end_matches('/').to_owned())
+    };
+    let others = metadata(&other_resource);
+    // Where both follow from the paths, these are told apart.
+    let stated = endpoint.resource.is_some() || earlier.resource.is_some();
+    if stated && metadata(&resource).iter().any(|path| others.contains(path)) {
         let key = ["endpoints", name, "resource"];
         return review.error(
             &key,
