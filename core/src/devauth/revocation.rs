@@ -7,7 +7,7 @@ use super::{
     client::{Credentials, invalid_client},
     form::Form,
     keys::Claims,
-    ledger::Ledger,
+    ledger::{Changes, Ledger},
     opaque,
     refusal::{ErrorCode, Refusal},
     token::split_refresh_token,
@@ -17,9 +17,13 @@ impl DevAuth {
     /// Revokes one access token, or with a refresh token the whole grant. A token that is not known is none to
     /// worry about: that is a success as well (RFC 7009 section 2.2).
     pub(super) fn revoke(&self, authorization: Option<&str>, form: &Form) -> Result<(), Refusal> {
-        let (outcome, changed) = self.change(|ledger| self.end(ledger, authorization, form));
+        let (outcome, grants) = {
+            let mut ledger = self.ledger();
+            (self.end(&mut ledger, authorization, form), ledger.changes.grants)
+        };
         outcome?;
-        self.save(changed).map_err(|error| {
+        // Up to what there is, whoever changed it: one that could not be saved is asked for again, and changes nothing then.
+        self.save(Changes { grants, ..Changes::default() }).map_err(|error| {
             tracing::warn!(%error, "a revocation could not be saved; a restart would forget it");
             Refusal::new(ErrorCode::TemporarilyUnavailable, "the revocation could not be saved; try again later")
         })

@@ -19,6 +19,10 @@ const RESERVED: [&str; 10] = [
     "/favicon.ico",
 ];
 
+/// Where everything is the server's own, at once or below: what begins so as it comes is not taken for something behind the
+/// path of `public_url`.
+const OWN_TREES: [&str; 6] = ["/.well-known", "/docs", "/assets", "/dev/auth", "/api/tools", "/oauth/register"];
+
 pub(super) fn check(review: &mut Review<'_>) {
     let config = review.config;
     if config.endpoints.is_empty() {
@@ -102,7 +106,16 @@ fn unmistaken(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
     let config = review.config;
     let Some(url) = &config.server.public_url else { return };
     let prefix = url.path().trim_end_matches('/');
-    let Some(rest) = endpoint.path.strip_prefix(prefix).filter(|_| !prefix.is_empty()) else { return };
+    // One that is the server's own is told where it stands.
+    if prefix.is_empty() || own_tree(prefix).is_some() {
+        return;
+    }
+    let key = ["endpoints", name, "path"];
+    if let Some(own) = own_tree(&format!("{prefix}{}", endpoint.path)) {
+        let problem = format!("behind the path of public_url would be taken for the server's own {own}");
+        return review.wrong(&key, &endpoint.path, problem, "write another, such as \"/mcp\"");
+    }
+    let Some(rest) = endpoint.path.strip_prefix(prefix) else { return };
     let other = config.endpoints.iter().find(|(_, other)| other.path == rest);
     let whose = match (other, reserved(rest)) {
         (Some((other, _)), _) => {
@@ -113,19 +126,21 @@ fn unmistaken(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
         }
         (None, None) => return,
     };
-    review.wrong(
-        &["endpoints", name, "path"],
-        &endpoint.path,
-        whose,
-        format!("write a path that does not begin with \"{prefix}\""),
-    );
+    review.wrong(&key, &endpoint.path, whose, format!("write a path that does not begin with \"{prefix}\""));
 }
 
 /// The path of the server's own that this one is, or is below.
 fn reserved(path: &str) -> Option<&'static str> {
-    let is_at =
-        |reserved: &&str| path.strip_prefix(*reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    RESERVED.into_iter().find(is_at)
+    RESERVED.into_iter().find(|own| is_within(path, own))
+}
+
+/// The tree of the server's own that a path is in.
+pub(super) fn own_tree(path: &str) -> Option<&'static str> {
+    OWN_TREES.into_iter().find(|own| is_within(path, own))
+}
+
+fn is_within(path: &str, tree: &str) -> bool {
+    path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn plugins(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {

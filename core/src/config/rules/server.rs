@@ -3,15 +3,12 @@
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use url::Url;
 
-use super::Review;
+use super::{Review, endpoints::own_tree};
 use crate::config::{
     nearest,
     resolve::is_loopback,
     sections::{ProviderKind, Server},
 };
-
-/// Where everything below is the server's own: behind a proxy that leaves such a path on, nobody could tell what is meant.
-const OWN_TREES: [&str; 5] = ["/.well-known", "/docs", "/assets", "/dev/auth", "/api/tools"];
 
 pub(super) fn check(review: &mut Review<'_>) {
     let config = review.config;
@@ -84,14 +81,10 @@ fn public_url(review: &mut Review<'_>) {
         ("holds a query or a fragment", format!("write \"{}\"", bare(url)))
     } else if text.ends_with('/') {
         ("ends with a slash", format!("write \"{}\"", bare(url)))
-    } else if OWN_TREES
-        .iter()
-        .any(|own| url.path().strip_prefix(own).is_some_and(|rest| matches!(rest.get(..1), None | Some("/"))))
-    {
-        (
-            "has a path below which the server's own pages are",
-            "write another, such as \"https://mcp.example.com/tools\"".to_owned(),
-        )
+    } else if own_tree(url.path()).is_some() {
+        // Behind a proxy that leaves such a path on, nobody could tell what is meant.
+        let help = "write another, such as \"https://mcp.example.com/tools\"".to_owned();
+        ("has a path below which the server's own pages are", help)
     } else {
         return;
     };

@@ -361,6 +361,12 @@ const ROWS: &[Row] = &[
     ], &[], &[
         r#"error: config.toml:8:8: endpoints.notes.path: "/notes/docs" would be taken for the server's own /docs, which is at public_url + "/docs"; write a path that does not begin with "/notes""#,
     ]),
+    row("an endpoint that is like a page of the server outside", &[
+        ("[server]", "[server]\npublic_url = \"http://localhost:10000/api\""),
+        ("/notes/mcp", "/tools/mcp"),
+    ], &[], &[
+        r#"error: config.toml:8:8: endpoints.notes.path: "/tools/mcp" behind the path of public_url would be taken for the server's own /api/tools; write another, such as "/mcp""#,
+    ]),
     row("two resources with metadata in one place", &[
         (END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/mcp\"\nplugins = [\"echo\"]\nresource = \"https://other.example/notes/mcp/\"\n"),
     ], &[], &[

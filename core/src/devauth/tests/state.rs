@@ -128,6 +128,24 @@ fn settings_that_cannot_work_are_refused() {
 }
 
 #[tokio::test]
+async fn a_revocation_that_could_not_be_saved_is_saved_when_it_is_asked_for_again() {
+    let folder = Folder::new();
+    let server = Server::with(folder.settings()).await;
+    let client = server.public_client().await;
+    let tokens = server.sign_in(&client).await;
+    let refresh_token = text(&tokens, "refresh_token");
+    let form = [("token", refresh_token.as_str()), ("client_id", &client.id)];
+    fs::remove_dir_all(&folder.0).unwrap();
+    for _ in 0..2 {
+        assert_eq!(server.post("/revoke", &form).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    fs::create_dir(&folder.0).unwrap();
+    assert_eq!(server.post("/revoke", &form).await.0, StatusCode::OK);
+    let kept: Value = serde_json::from_slice(&fs::read(folder.0.join("grants.json")).unwrap()).unwrap();
+    assert_eq!((kept["grants"].as_object().unwrap().len(), kept["revoked"].as_object().unwrap().len()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_slow_disk_holds_up_nobody_who_writes_nothing() {
     let folder = Folder::new();
     let server = Server::with(folder.settings()).await;
