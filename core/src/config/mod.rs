@@ -30,7 +30,7 @@ mod variables;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, nearest};
 pub use environment::Environment;
 pub use load::{Loaded, check_again, load, load_values};
-pub use resolve::{ProviderConfig, is_loopback};
+pub use resolve::{ProviderConfig, is_loopback, metadata_path};
 pub use sections::*;
 pub use shape::config_schema;
 pub use source::Source;

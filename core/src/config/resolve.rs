@@ -209,6 +209,18 @@ impl Config {
     }
 }
 
+/// The path that follows the well-known one where the metadata of a resource are (RFC 9728 section 3.1): at the root of its
+/// own host, or, with a `public_url` that it is below, there.
+pub fn metadata_path(resource: &str, public_url: Option<&str>) -> String {
+    // A slash that follows the host does not count.
+    let rooted = |path: &str| if path == "/" { String::new() } else { path.to_owned() };
+    let below = public_url.and_then(|url| resource.strip_prefix(url)).filter(|rest| rest.starts_with('/'));
+    match below.and_then(|rest| rest.split(['?', '#']).next()) {
+        Some(below) => rooted(below),
+        None => Url::parse(resource).map(|url| rooted(url.path())).unwrap_or_default(),
+    }
+}
+
 /// Whether a URL's host is this machine by definition (RFC 6761 section 6.3, RFC 1122, RFC 4291), IPv4 addresses in
 /// IPv6 form included.
 pub fn is_loopback(url: &Url) -> bool {

@@ -80,6 +80,7 @@ impl DevAuth {
     /// headers of that name.
     pub(super) fn authorize(&self, asked: Asked, cookies: &[&str]) -> Answer {
         let form = &asked.form;
+        let visitor = self.visitor(cookies);
         let mut ledger = self.ledger();
         let client = match self.addressed_client(&mut ledger, form, asked.described) {
             Ok(client) => client,
@@ -95,8 +96,9 @@ impl DevAuth {
             Ok(request) => request,
             Err(refusal) => {
                 let location = back.refused(&refusal);
-                if self.leads_home(back.redirect_uri) || self.knows(&ledger, &client.id, self.remembered_user(cookies))
-                {
+                // Whoever asks without a person's notice is answered without one (RFC 9700 section 4.11.2).
+                let is_silent = form.all("prompt").any(is_silent);
+                if is_silent || self.leads_home(back.redirect_uri) || self.knows(&ledger, &client.id, &visitor) {
                     return Answer::redirect(location);
                 }
                 return Answer::Page { page: page::detained(&refusal, back.redirect_uri, &location), cookies: vec![] };
@@ -116,7 +118,7 @@ impl DevAuth {
             scopes: request.scopes,
             resources: request.resources,
         };
-        let page = self.consent_page(&ledger, &transaction, &pending, self.remembered_user(cookies), None);
+        let page = self.consent_page(&ledger, &transaction, &pending, &visitor, None);
         ledger.transactions.add(transaction, pending, self.now(), TRANSACTION_TTL);
         Answer::Page { page, cookies: vec![set_cookie] }
     }
@@ -129,8 +131,11 @@ impl DevAuth {
         described: Option<Result<Arc<Described>, Fault>>,
     ) -> Result<Client, Answer> {
         let refused = |explanation: &str| Answer::refused(400, "This sign-in cannot go on", explanation);
-        let client_id = form.required("client_id").map_err(|refusal| refused(&refusal.description))?;
-        let redirect_uri = form.one("redirect_uri").map_err(|refusal| refused(&refusal.description))?;
+        let mistaken = |mistake: &str| {
+            refused(&format!("The client that sent you here made a mistake in its request: {mistake}."))
+        };
+        let client_id = form.required("client_id").map_err(|refusal| mistaken(&refusal.description))?;
+        let redirect_uri = form.one("redirect_uri").map_err(|refusal| mistaken(&refusal.description))?;
         let (metadata, origin) = match &described {
             Some(Ok(described)) => (&described.metadata, Origin::Document(described.at.clone())),
             Some(Err(fault)) => {
@@ -139,7 +144,7 @@ impl DevAuth {
             None => match ledger.clients.get_mut(client_id) {
                 Some(client) => {
                     client.last_used = self.now();
-                    (&client.metadata, Origin::Registration(client.issued_at))
+                    (&*client.metadata, Origin::Registration(client.issued_at))
                 }
                 None => {
                     return Err(refused(
@@ -156,7 +161,7 @@ impl DevAuth {
                 return Err(Answer::Page { page, cookies: vec![] });
             }
             (None, [only]) => only.clone(),
-            (None, _) => return Err(refused("'redirect_uri' is missing.")),
+            (None, _) => return Err(mistaken("'redirect_uri' is missing")),
         };
         let uses = |grant_type: &str| metadata.grant_types.iter().any(|used| used == grant_type);
         Ok(Client {
@@ -199,7 +204,7 @@ impl DevAuth {
         if code_challenge.len() != 43 || !code_challenge.bytes().all(base64url) {
             return Err(invalid("'code_challenge' is not a SHA-256 in base64url, 43 characters"));
         }
-        if form.one("prompt")?.is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
+        if form.one("prompt")?.is_some_and(is_silent) {
             let description = "this server always asks; 'prompt=none' cannot be answered";
             return Err(Refusal::new(ErrorCode::LoginRequired, description));
         }
@@ -207,4 +212,9 @@ impl DevAuth {
         let resources = self.select_resources(&form.all("resource").collect::<Vec<_>>())?;
         Ok(Request { code_challenge: code_challenge.to_owned(), scopes, resources })
     }
+}
+
+/// Whether a `prompt` asks to go without the person (OpenID Connect Core section 3.1.2.1).
+fn is_silent(prompt: &str) -> bool {
+    prompt.split(' ').any(|word| word == "none")
 }

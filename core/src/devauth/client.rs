@@ -1,5 +1,7 @@
 //! Clients: what is remembered of one, and how one proves at the token endpoint who it is (RFC 6749 section 2.3).
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +29,7 @@ pub(super) struct Client {
     pub(super) last_used: u64,
     /// The digest of its secret; public clients have none.
     pub(super) secret_digest: Option<String>,
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Arc<Metadata>,
 }
 
 /// What a client says of itself (RFC 7591 section 2), after the rules of this server were applied.
@@ -54,7 +56,7 @@ impl Client {
     /// may have was settled when its document was read at the authorization endpoint, and is in its codes and grants: so
     /// nothing is fetched here, a stranger's request reaches nobody, and a refresh works while the client's site is
     /// down or after this server was started anew.
-    fn described() -> Self {
+    pub(super) fn described() -> Self {
         let metadata = Metadata {
             client_name: None,
             redirect_uris: Vec::new(),
@@ -64,7 +66,7 @@ impl Client {
             scope: None,
             echoed: serde_json::Map::new(),
         };
-        Self { issued_at: 0, last_used: 0, secret_digest: None, metadata }
+        Self { issued_at: 0, last_used: 0, secret_digest: None, metadata: Arc::new(metadata) }
     }
 
     pub(super) fn may_use(&self, grant_type: &str) -> bool {

@@ -1,13 +1,15 @@
 //! The decision of the person: what the consent page asks, and what is made of the answer.
 //!
-//! Owns the cookies. One ties a page to the browser that it was shown in; the other remembers the name that was typed
-//! there, because who steps up under another name is another person, whose sessions and grants are not carried over.
+//! Owns the cookies. One ties a page to the browser that it was shown in. Another remembers the name that was typed there,
+//! because who steps up under another name is another person, whose sessions and grants are not carried over. The third is
+//! drawn for a browser when something is allowed in it, and tells what was allowed there from what somebody else allowed
+//! under the same name: anyone can sign in as anyone.
 
 use super::{
     DevAuth,
     authorize::Return,
     form::Form,
-    ledger::{CODE_TTL, Code, Ledger, Transaction},
+    ledger::{CODE_TTL, Code, Grant, Ledger, Transaction},
     opaque,
     page::{self, Complaint, Page},
     refusal::{ErrorCode, Refusal},
@@ -17,8 +19,10 @@ use super::{
 const COOKIE_PREFIX: &str = "devauth-";
 /// The cookie with the name that was typed last.
 const USER_COOKIE: &str = "devauth-user";
-/// How long that is remembered, in seconds.
-const USER_COOKIE_TTL: u64 = 30 * 24 * 60 * 60;
+/// The cookie that was drawn for this browser.
+const BROWSER_COOKIE: &str = "devauth-browser";
+/// How long these two are remembered, in seconds.
+const COOKIE_TTL: u64 = 30 * 24 * 60 * 60;
 
 /// Who signs in if the person does not care.
 const DEFAULT_USER: &str = "dev-user";
@@ -48,6 +52,23 @@ pub(super) struct Sent<'a> {
     complaint: Complaint,
 }
 
+/// What a browser says of itself by its cookies.
+pub(super) struct Visitor<'a> {
+    /// Who signed in there last. It may say what it likes: who can send it a cookie can type a name as well.
+    pub(super) user: Option<&'a str>,
+    /// What was drawn for it.
+    browser: Option<&'a str>,
+}
+
+impl Visitor<'_> {
+    /// The grants of this client that were given in this browser and have not ended.
+    fn grants<'l>(&self, ledger: &'l Ledger, client_id: &str, now: u64) -> impl Iterator<Item = &'l Grant> {
+        let digest = self.browser.map(opaque::digest);
+        let here = move |grant: &&Grant| digest.as_ref().is_some_and(|digest| *digest == grant.browser_digest);
+        ledger.grants_of(client_id, now).filter(here)
+    }
+}
+
 impl DevAuth {
     /// Takes the decision from the consent page. `origin` and `cookies` are the headers of these names.
     pub(super) fn decide(&self, origin: Option<&str>, cookies: &[&str], form: &Form) -> Answer {
@@ -67,6 +88,7 @@ impl DevAuth {
             );
         }
         let now = self.now();
+        let visitor = self.visitor(cookies);
         let mut ledger = self.ledger();
         let Ok(Some(transaction)) = form.one("transaction") else { return unfit() };
         let Some(pending) = ledger.transactions.peek(transaction, now) else { return unfit() };
@@ -83,14 +105,14 @@ impl DevAuth {
                 Ok(allowed) => Some(allowed),
                 Err(complaint) => {
                     let sent = Some(Sent { form, complaint });
-                    let page = self.consent_page(&ledger, transaction, pending, self.remembered_user(cookies), sent);
+                    let page = self.consent_page(&ledger, transaction, pending, &visitor, sent);
                     return Answer::Page { page, cookies: Vec::new() };
                 }
             },
             _ => return Answer::refused(400, "No decision was sent", "'decision' must be 'allow' or 'deny'."),
         };
         let Some(pending) = ledger.transactions.take(transaction, now) else { return unfit() };
-        let mut cookies = vec![self.transaction_cookie(transaction, "", 0)];
+        let mut set_cookies = vec![self.transaction_cookie(transaction, "", 0)];
         let back = Return {
             issuer: &self.settings.issuer,
             redirect_uri: &pending.redirect_uri,
@@ -98,9 +120,11 @@ impl DevAuth {
         };
         let Some((subject, scopes)) = allowed else {
             let refusal = Refusal::new(ErrorCode::AccessDenied, "the request was declined");
-            return Answer::Redirect { location: back.refused(&refusal), cookies };
+            return Answer::Redirect { location: back.refused(&refusal), cookies: set_cookies };
         };
-        cookies.push(self.cookie(USER_COOKIE, &subject, USER_COOKIE_TTL));
+        let browser = visitor.browser.map_or_else(opaque::secret, str::to_owned);
+        set_cookies.push(self.cookie(USER_COOKIE, &subject, COOKIE_TTL));
+        set_cookies.push(self.cookie(BROWSER_COOKIE, &browser, COOKIE_TTL));
         let code = opaque::secret();
         let location = back.with(&[("code", &code)]);
         let issued = Code {
@@ -111,27 +135,28 @@ impl DevAuth {
             scopes,
             resources: pending.resources,
             refreshes: pending.applicant.refreshes,
+            browser_digest: opaque::digest(&browser),
         };
         ledger.codes.add(opaque::digest(&code), issued, now, CODE_TTL);
-        Answer::Redirect { location, cookies }
+        Answer::Redirect { location, cookies: set_cookies }
     }
 
-    /// The page, for the first time or again with what was sent. `remembered` is who signed in here last.
+    /// The page, for the first time or again with what was sent.
     pub(super) fn consent_page(
         &self,
         ledger: &Ledger,
         transaction: &str,
         pending: &Transaction,
-        remembered: Option<&str>,
+        visitor: &Visitor<'_>,
         sent: Option<Sent<'_>>,
     ) -> Page {
         let now = self.now();
         let typed = sent.as_ref().map(|sent| sent.form.one("user").ok().flatten().unwrap_or_default());
-        let user = typed.unwrap_or_else(|| remembered.unwrap_or(DEFAULT_USER));
+        let user = typed.unwrap_or_else(|| visitor.user.unwrap_or(DEFAULT_USER));
         // What a person unticked stays so when the form is shown again.
         let ticked = |scope: &str| sent.as_ref().is_none_or(|sent| sent.form.all("scope").any(|sent| sent == scope));
         let held = |scope: &String| {
-            let grants = ledger.grants_of(&pending.client_id, now).filter(|grant| grant.subject == user);
+            let grants = visitor.grants(ledger, &pending.client_id, now).filter(|grant| grant.subject == user);
             let mut fit = grants.filter(|grant| pending.resources.iter().all(|asked| grant.resources.contains(asked)));
             fit.any(|grant| grant.scopes.contains(scope))
         };
@@ -148,27 +173,28 @@ impl DevAuth {
             transaction,
             applicant: &pending.applicant,
             client_id: &pending.client_id,
-            known: self.knows(ledger, &pending.client_id, remembered),
+            known: self.knows(ledger, &pending.client_id, visitor),
             redirect_uri: &pending.redirect_uri,
             choices: choices.collect(),
             resources: &pending.resources,
             user,
-            remembered,
+            remembered: visitor.user,
             complaint: sent.map(|sent| sent.complaint),
             now,
         })
     }
 
-    /// Whether this user has allowed this client something that has not ended. It is asked about who signed in last in a
-    /// browser: anyone can make a client known to somebody else, for anyone can sign in as anyone.
-    pub(super) fn knows(&self, ledger: &Ledger, client_id: &str, user: Option<&str>) -> bool {
-        user.is_some_and(|user| ledger.grants_of(client_id, self.now()).any(|grant| grant.subject == user))
+    /// Whether this client was allowed something in this browser, by whomever, that has not ended.
+    pub(super) fn knows(&self, ledger: &Ledger, client_id: &str, visitor: &Visitor<'_>) -> bool {
+        visitor.grants(ledger, client_id, self.now()).next().is_some()
     }
 
-    /// Who signed in last in the browser that sent these cookies. It may say what it likes: who can send it a cookie can
-    /// type a name as well.
-    pub(super) fn remembered_user<'a>(&self, cookies: &[&'a str]) -> Option<&'a str> {
-        self.cookie_value(cookies, USER_COOKIE).filter(|user| is_user_name(user))
+    /// What the browser that sent these cookies says of itself.
+    pub(super) fn visitor<'a>(&self, cookies: &[&'a str]) -> Visitor<'a> {
+        Visitor {
+            user: self.cookie_value(cookies, USER_COOKIE).filter(|user| is_user_name(user)),
+            browser: self.cookie_value(cookies, BROWSER_COOKIE).filter(|browser| opaque::is_secret(browser)),
+        }
     }
 
     /// A `Set-Cookie` value for a transaction. Empty and of no age, it takes the cookie away.

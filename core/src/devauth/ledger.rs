@@ -4,7 +4,7 @@
 //! "rotate this token" happens once, whoever else asks at the same moment.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{PoisonError, RwLock},
 };
 
@@ -13,14 +13,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{client::Client, documents::DocumentUrl, opaque};
 
-/// Most clients; the longest unused leaves first.
+/// Most clients. One that nobody has allowed anything leaves first, then one that nobody is signing in with, then one that
+/// only registered, then the longest unused.
 pub(super) const MAX_CLIENTS: usize = 1000;
-/// Most sign-ins that await a decision, and most codes that await redemption; the oldest leaves first.
+/// Most sign-ins that await a decision, and most codes that await redemption; the oldest of the client with the most
+/// leaves first.
 pub(super) const MAX_PENDING: usize = 1000;
-/// Most grants; the one that would end first leaves first.
+/// Most grants; of those of the client with the most, the one that would end first leaves first.
 pub(super) const MAX_GRANTS: usize = 2000;
 /// Most revocations that are remembered.
-pub(super) const MAX_REVOCATIONS: usize = 10_000;
+pub(super) const MAX_REVOCATIONS: usize = 100_000;
+/// Most tokens of one sign-in, or of one client without people, whose revocation is remembered: nobody takes up the room
+/// of the others.
+pub(super) const MAX_REVOCATIONS_OF_ONE: usize = 100;
 /// Seconds for a person to decide on the consent page.
 pub(super) const TRANSACTION_TTL: u64 = 600;
 /// Seconds to redeem a code; RFC 6749 section 4.1.2 advises ten minutes at most.
@@ -37,6 +42,33 @@ pub(super) struct Ledger {
     pub(super) codes: Pending<Code>,
     /// By grant id.
     pub(super) grants: HashMap<String, Grant>,
+    /// How often what outlives a restart has changed.
+    pub(super) changes: Changes,
+}
+
+/// Changes of what outlives a restart, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) clients: u64,
+    /// Of grants and revocations.
+    pub(super) grants: u64,
+}
+
+/// What belongs to a client.
+pub(super) trait OfClient {
+    fn client_id(&self) -> &str;
+}
+
+impl OfClient for Transaction {
+    fn client_id(&self) -> &str {
+        &self.client_id
+    }
+}
+
+impl OfClient for Code {
+    fn client_id(&self) -> &str {
+        &self.client_id
+    }
 }
 
 /// A valid authorization request that awaits a person's decision.
@@ -82,6 +114,8 @@ pub(super) struct Code {
     pub(super) resources: Vec<String>,
     /// Whether the client gets a refresh token.
     pub(super) refreshes: bool,
+    /// The digest of the cookie of the browser that it was allowed in.
+    pub(super) browser_digest: String,
 }
 
 /// What a person once allowed a client: the family of all tokens that come from one code.
@@ -91,6 +125,9 @@ pub(super) struct Grant {
     pub(super) subject: String,
     pub(super) scopes: Vec<String>,
     pub(super) resources: Vec<String>,
+    /// The digest of the cookie of the browser that it was allowed in; empty if that was not kept yet.
+    #[serde(default)]
+    pub(super) browser_digest: String,
     /// The digest of the code it comes from, to know a replay.
     pub(super) code_digest: String,
     /// The digest of the one refresh token that is valid now; `None` if the client gets none.
@@ -108,23 +145,52 @@ impl Grant {
     }
 }
 
-/// The name that all access tokens of a grant bear at the start of their `jti`. It is derived, so that who sees an
-/// access token's id cannot name the grant at the token endpoint.
-pub(super) fn series(grant_id: &str) -> String {
-    let digest = opaque::digest(grant_id);
+/// The name that all access tokens of a grant bear at the start of their `jti`, as do those that a client got for itself.
+/// It is derived, so that who sees an access token's id cannot name the grant at the token endpoint.
+pub(super) fn series(of: &str) -> String {
+    let digest = opaque::digest(of);
     digest.get(..22).unwrap_or_default().to_owned()
 }
 
+/// The series that an access token is of, by its `jti`.
+fn series_of(token_id: &str) -> Option<&str> {
+    token_id.split_once('.').map(|(series, _)| series)
+}
+
 impl Ledger {
-    pub(super) fn add_client(&mut self, client_id: String, client: Client) {
-        make_room(&mut self.clients, MAX_CLIENTS, |client| client.last_used);
+    pub(super) fn add_client(&mut self, client_id: String, client: Client, now: u64) {
+        while self.clients.len() >= MAX_CLIENTS {
+            let granted = self.grants.values().filter(|grant| grant.ends_at() > now);
+            let granted: HashSet<&str> = granted.map(|grant| grant.client_id.as_str()).collect();
+            let signing_in: HashSet<&str> = self.transactions.clients(now).chain(self.codes.clients(now)).collect();
+            let rank = |(id, client): &(&String, &Client)| {
+                let (id, came_back) = (id.as_str(), client.last_used > client.issued_at);
+                (granted.contains(id), signing_in.contains(id), came_back, client.last_used)
+            };
+            let Some(first) = self.clients.iter().min_by_key(rank).map(|(id, _)| id.clone()) else { break };
+            self.clients.remove(&first);
+        }
         self.clients.insert(client_id, client);
+        self.changes.clients += 1;
     }
 
     pub(super) fn add_grant(&mut self, grant_id: String, grant: Grant, now: u64) {
         self.grants.retain(|_, grant| grant.ends_at() > now);
-        make_room(&mut self.grants, MAX_GRANTS, Grant::ends_at);
+        while self.grants.len() >= MAX_GRANTS {
+            let crowd = Crowd::among(self.grants.values().map(|grant| grant.client_id.as_str()));
+            let of_crowd = self.grants.iter().filter(|(_, grant)| crowd.holds(&grant.client_id));
+            let Some(first) = of_crowd.min_by_key(|(_, grant)| grant.ends_at()).map(|(id, _)| id.clone()) else {
+                break;
+            };
+            self.grants.remove(&first);
+        }
+        self.put_grant(grant_id, grant);
+    }
+
+    /// Puts a grant in the place of what it was before.
+    pub(super) fn put_grant(&mut self, grant_id: String, grant: Grant) {
         self.grants.insert(grant_id, grant);
+        self.changes.grants += 1;
     }
 
     /// The id of the grant that was made from this code.
@@ -141,15 +207,29 @@ impl Ledger {
     pub(super) fn revoke_grant(&mut self, grant_id: &str, revocations: &Revocations, now: u64) {
         if let Some(grant) = self.grants.remove(grant_id) {
             revocations.add_series(series(grant_id), grant.access_until, now);
+            self.changes.grants += 1;
         }
     }
 }
 
-/// Drops the entry with the lowest rank while there is no room for one more.
-fn make_room<V>(entries: &mut HashMap<String, V>, limit: usize, rank: impl Fn(&V) -> u64) {
-    while entries.len() >= limit {
-        let Some(key) = entries.iter().min_by_key(|(_, entry)| rank(entry)).map(|(key, _)| key.clone()) else { return };
-        entries.remove(&key);
+/// The clients that have the most of something: who brings much makes room by its own.
+struct Crowd<'a> {
+    counts: HashMap<&'a str, usize>,
+    most: usize,
+}
+
+impl<'a> Crowd<'a> {
+    fn among(clients: impl Iterator<Item = &'a str>) -> Self {
+        let mut counts = HashMap::new();
+        for client in clients {
+            *counts.entry(client).or_default() += 1;
+        }
+        let most = counts.values().copied().max().unwrap_or_default();
+        Self { counts, most }
+    }
+
+    fn holds(&self, client: &str) -> bool {
+        self.counts.get(client) == Some(&self.most)
     }
 }
 
@@ -162,15 +242,27 @@ impl<V> Default for Pending<V> {
     }
 }
 
-impl<V> Pending<V> {
+impl<V: OfClient> Pending<V> {
     /// Adds an entry that ends after `ttl` seconds. All of a map have one `ttl`, so the oldest ends first.
     pub(super) fn add(&mut self, key: String, value: V, now: u64, ttl: u64) {
-        while self.0.first().is_some_and(|(_, (ends_at, _))| *ends_at <= now) || self.0.len() >= MAX_PENDING {
+        while self.0.first().is_some_and(|(_, (ends_at, _))| *ends_at <= now) {
             self.0.shift_remove_index(0);
+        }
+        while self.0.len() >= MAX_PENDING {
+            let crowd = Crowd::among(self.0.values().map(|(_, value)| value.client_id()));
+            let oldest = self.0.values().position(|(_, value)| crowd.holds(value.client_id()));
+            self.0.shift_remove_index(oldest.unwrap_or_default());
         }
         self.0.insert(key, (now + ttl, value));
     }
 
+    /// The clients of what has not ended.
+    fn clients(&self, now: u64) -> impl Iterator<Item = &str> {
+        self.0.values().filter(move |(ends_at, _)| *ends_at > now).map(|(_, value)| value.client_id())
+    }
+}
+
+impl<V> Pending<V> {
     pub(super) fn peek(&self, key: &str, now: u64) -> Option<&V> {
         self.0.get(key).filter(|(ends_at, _)| *ends_at > now).map(|(_, value)| value)
     }
@@ -197,17 +289,19 @@ impl Revocations {
 
     pub(super) fn holds(&self, token_id: &str) -> bool {
         let revoked = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        revoked.contains_key(token_id)
-            || token_id.split_once('.').is_some_and(|(series, _)| revoked.contains_key(series))
+        revoked.contains_key(token_id) || series_of(token_id).is_some_and(|series| revoked.contains_key(series))
     }
 
-    /// Remembers one token until it expires; `false` if there is no room, for forgetting another would make that
-    /// one valid again.
+    /// Remembers one token until it expires; `false` if there is no room, or none for more of its series, for forgetting
+    /// another would make that one valid again.
     #[must_use]
     pub(super) fn add_token(&self, token_id: String, expires_at: u64, now: u64) -> bool {
         let mut revoked = self.0.write().unwrap_or_else(PoisonError::into_inner);
         revoked.retain(|_, ends_at| *ends_at > now);
-        let room = revoked.len() < MAX_REVOCATIONS || revoked.contains_key(&token_id);
+        let own = series_of(&token_id);
+        let of_own = revoked.keys().filter(|id| own.is_some() && series_of(id) == own).count();
+        let room = revoked.len() < MAX_REVOCATIONS && of_own < MAX_REVOCATIONS_OF_ONE;
+        let room = room || revoked.contains_key(&token_id);
         if room {
             revoked.insert(token_id, expires_at);
         }

@@ -24,6 +24,7 @@ mod refusal;
 mod register;
 mod revocation;
 mod routes;
+mod schema;
 mod state_dir;
 mod token;
 
@@ -46,15 +47,18 @@ use serde_json::{Value, json};
 
 use documents::Documents;
 use keys::SigningKey;
-use ledger::{Ledger, Revocations};
+use ledger::{Changes, Ledger, Revocations};
 use refusal::{ErrorCode, Refusal};
-use state_dir::StateDir;
+pub use schema::registration_schema;
+use state_dir::{Clients, Grants, StateDir};
 
 /// What the authorization server may grant, to whom its tokens speak, and where it remembers.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The issuer identifier (RFC 8414): an http or https URL without query, fragment or trailing slash.
     pub issuer: String,
+    /// The port that it listens on: no client's document is fetched from there.
+    pub port: u16,
     /// The scopes that may be granted, each with a description for the consent page, in the order shown.
     pub scopes: Vec<(String, String)>,
     /// The resource identifiers that `resource` may name (RFC 8707); a slash at the end and the case of scheme and host do
@@ -156,7 +160,7 @@ impl DevAuth {
         let origin = issuer.origin().ascii_serialization();
         let (loopback, setting) = (settings.loopback_documents, settings.loopback_documents_setting);
         Ok(Arc::new(Self {
-            documents: Documents::new(loopback, setting, origin.clone()),
+            documents: Documents::new(loopback, setting, origin.clone(), settings.port),
             origin,
             base_path: issuer.path().trim_end_matches('/').to_owned(),
             offer: ArcSwap::from_pointee(Offer {
@@ -275,26 +279,37 @@ impl DevAuth {
         }
     }
 
-    /// Writes the grants and revocations to the state folder, if there is one.
-    fn save_grants(&self, ledger: &Ledger) -> std::io::Result<()> {
-        match &self.state_dir {
-            Some(dir) => dir.save_grants(&ledger.grants, &self.revocations),
-            None => Ok(()),
-        }
+    /// Does something with the ledger, and says up to which change it must be written then; to no further than 0 if
+    /// nothing changed that outlives a restart.
+    fn change<T>(&self, work: impl FnOnce(&mut Ledger) -> T) -> (T, Changes) {
+        let mut ledger = self.ledger();
+        let before = ledger.changes;
+        let done = work(&mut ledger);
+        let due = |before, after| if before == after { 0 } else { after };
+        let Changes { clients, grants } = ledger.changes;
+        (done, Changes { clients: due(before.clients, clients), grants: due(before.grants, grants) })
     }
 
-    /// As [`Self::save_grants`], where memory stays the truth if the disk does not follow: what is lost by a
-    /// restart then is a sign-in, never a refusal.
-    fn save_grants_or_warn(&self, ledger: &Ledger) {
-        if let Err(error) = self.save_grants(ledger) {
-            tracing::warn!(%error, "development grants could not be saved; a restart will ask to sign in again");
-        }
+    /// Has these changes written to the state folder, if there is one. Must not be called with the ledger in hand: others
+    /// go on while the file is written.
+    fn save(&self, due: Changes) -> std::io::Result<()> {
+        let Some(dir) = &self.state_dir else { return Ok(()) };
+        dir.save_clients(due.clients, || {
+            let ledger = self.ledger();
+            (Clients { clients: ledger.clients.clone() }, ledger.changes.clients)
+        })?;
+        dir.save_grants(due.grants, || {
+            let ledger = self.ledger();
+            let (grants, revoked) = (ledger.grants.clone(), self.revocations.entries());
+            (Grants { grants, revoked }, ledger.changes.grants)
+        })
     }
 
-    fn save_clients_or_warn(&self, ledger: &Ledger) {
-        let Some(dir) = &self.state_dir else { return };
-        if let Err(error) = dir.save_clients(&ledger.clients) {
-            tracing::warn!(%error, "development clients could not be saved; a restart will forget the newest");
+    /// As [`Self::save`], where memory stays the truth if the disk does not follow: what is lost by a restart then is a
+    /// registration or a sign-in, never a refusal.
+    fn save_or_warn(&self, due: Changes) {
+        if let Err(error) = self.save(due) {
+            tracing::warn!(%error, "development state could not be saved; a restart will forget the newest clients and grants");
         }
     }
 

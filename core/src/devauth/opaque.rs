@@ -9,6 +9,11 @@ pub(super) fn secret() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
+/// Whether a value can be one that [`secret`] drew.
+pub(super) fn is_secret(value: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| bytes.len() == 32)
+}
+
 /// 128 random bits in base64url: 22 characters, for names that need not be secret.
 pub(super) fn name() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())

@@ -32,7 +32,7 @@ pub(super) struct Consent<'a> {
     pub(super) transaction: &'a str,
     pub(super) applicant: &'a Applicant,
     pub(super) client_id: &'a str,
-    /// Whether who signed in last in this browser has allowed this client something that has not ended.
+    /// Whether this client was allowed something in this browser that has not ended.
     pub(super) known: bool,
     pub(super) redirect_uri: &'a str,
     pub(super) choices: Vec<Choice<'a>>,
@@ -154,6 +154,16 @@ pub(super) fn consent(ask: Consent<'_>) -> Page {
 fn warnings(ask: &Consent<'_>, destination: &Destination, registered: &str) -> Vec<String> {
     let mut warnings = Vec::new();
     match &ask.applicant.origin {
+        _ if ask.known => {}
+        Origin::Registration(_) => warnings.push(format!(
+            "This client is new here: it registered itself {registered}, and you have not allowed it anything in this \
+             browser yet."
+        )),
+        Origin::Document(_) => {
+            warnings.push("This client is new here: you have not allowed it anything in this browser yet.".into());
+        }
+    }
+    match &ask.applicant.origin {
         Origin::Document(at) if at.is_loopback() => {
             warnings.push("The client is described by a document on this computer, which vouches for nobody.".into());
         }
@@ -164,9 +174,6 @@ fn warnings(ask: &Consent<'_>, destination: &Destination, registered: &str) -> V
             }
             _ => {}
         },
-        Origin::Registration(_) if !ask.known => warnings.push(format!(
-            "This client is new here: it registered itself {registered}, and you have not allowed it anything yet."
-        )),
         Origin::Registration(_) => {}
     }
     match (destination, &ask.applicant.origin) {
@@ -226,7 +233,7 @@ pub(super) fn undescribed(client_id: &str, fault: &Fault) -> Page {
 /// whoever sends people here must not be able to send them on unasked (RFC 9700 section 4.11.2).
 pub(super) fn detained(refusal: &Refusal, redirect_uri: &str, location: &str) -> Page {
     let title = "This sign-in cannot go on";
-    let explanation = sentence(&format!("the client asked for what cannot be: {}", refusal.description));
+    let explanation = sentence(&format!("the client sent a request that cannot be granted: {}", refusal.description));
     let facts = [fact("Error", refusal.code.as_str()), fact("Address", redirect_uri)];
     let place = match redirect::destination(redirect_uri) {
         Ok(Destination::Site(host) | Destination::Loopback(host)) => host,

@@ -1,43 +1,118 @@
 //! Redirect URIs: which may be registered, which match, and where they lead (RFC 8252, RFC 9700 section 4.1).
 //!
-//! Owns every rule that keeps the authorization endpoint from becoming an open redirector.
+//! Owns every rule that keeps the authorization endpoint from becoming an open redirector. Which URIs are taken is
+//! written down as patterns, of which the API description holds the same: no parser stands between what is checked and
+//! what is sent to a browser, and what is described is what is taken.
 
-use url::{Host, Url};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// Longest redirect URI taken, in bytes.
-const MAX_LENGTH: usize = 2048;
+pub(super) const MAX_LENGTH: usize = 512;
 
-/// Schemes that a browser runs or reads itself instead of handing them to an application.
+/// Schemes that are not handed to the application that asks: a browser or the system runs, reads or opens what they name.
+/// As a pattern; `ms-` begins those that open parts of Windows.
 const REFUSED_SCHEMES: &[&str] = &[
-    "ms-msdt",
-    "search-ms",
-    "ms-search",
-    "ms-appinstaller",
-    "ms-officecmd",
-    "smb",
-    "chrome",
-    "edge",
-    "res",
-    "jar",
-    "feed",
-    "javascript",
-    "vbscript",
-    "data",
-    "file",
-    "blob",
-    "filesystem",
+    "https?",
     "about",
-    "view-source",
-    "ws",
-    "wss",
+    "android-app",
+    "blob",
+    "brave",
+    "chrome",
+    "data",
+    "edge",
+    "feed",
+    "file",
+    "filesystem",
     "ftp",
+    "hcp",
+    "intent",
+    "itms-[a-z]*",
+    "its",
+    "jar",
+    "java",
+    "javascript",
+    "ldaps?",
     "mailto",
+    "microsoft-[a-z-]*",
+    "mk",
+    "ms-[a-z-]*",
+    "nfs",
+    "opera",
+    "res",
+    "resource",
+    "search",
+    "search-ms",
+    "shell",
+    "sms",
+    "smb",
+    "ssh",
+    "tel",
+    "telnet",
+    "vbscript",
+    "view-source",
+    "vivaldi",
+    "wss?",
+    "x-man-page",
 ];
+
+/// What may follow a host, or a scheme: RFC 3986 without fragments, and with brackets.
+const REST: &str = r"[A-Za-z0-9._~!$&'()*+,;=:@%/?\[\]-]";
+/// A port without zeros before it.
+const PORT: &str = "(:(?:0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?";
+/// Hosts that are this computer.
+const LOOPBACK: &str = r"localhost|127\.0\.0\.1|\[::1\]";
+
+/// What redirect URIs look like, in the part of regular expressions that Rust, ECMAScript and Python have in common.
+pub(super) struct Patterns {
+    /// A site.
+    pub(super) site: String,
+    /// A program on this computer.
+    pub(super) loopback: String,
+    /// An installed application, unless its scheme is `refused`.
+    pub(super) application: String,
+    pub(super) refused: String,
+}
+
+impl Patterns {
+    pub(super) fn new() -> Self {
+        let refused = REFUSED_SCHEMES.join("|");
+        let behind = |host: &str| format!("({host}){PORT}((?:[/?]{REST}*)?)$");
+        Self {
+            site: format!("^https://{}", behind(&host())),
+            loopback: format!("^https?://{}", behind(LOOPBACK)),
+            application: format!("^([a-z][a-z0-9+.-]*):{REST}+$"),
+            refused: format!("^(?:{refused}):"),
+        }
+    }
+}
+
+/// A name, or an address in the one notation that all parsers read alike. The last part of a name does not begin with
+/// a digit, or it would be an address to some.
+fn host() -> String {
+    let names = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
+    let octet = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+    let group = "[0-9A-Fa-f]{1,4}";
+    // A gap of zeros stands before, among or behind the groups, or nowhere.
+    let among = (1..=6).map(|before| format!("(?:{group}:){{1,{before}}}(?::{group}){{1,{}}}", 7 - before));
+    let whole = format!("(?:{group}:){{7}}{group}");
+    let ends = [format!("(?:{group}:){{1,7}}:"), format!(":(?::{group}){{1,7}}"), "::".to_owned()];
+    let groups = std::iter::once(whole).chain(ends).chain(among).collect::<Vec<_>>().join("|");
+    format!(r"{names}|{octet}(?:\.{octet}){{3}}|\[(?:{groups})\]")
+}
+
+/// The patterns, ready to be used. There are none if they are wrong, which a test knows before anybody else.
+static GRAMMAR: LazyLock<Option<[Regex; 4]>> = LazyLock::new(|| {
+    let Patterns { site, loopback, application, refused } = Patterns::new();
+    let read = |pattern: String| Regex::new(&pattern).ok();
+    Some([read(loopback)?, read(site)?, read(application)?, read(refused)?])
+});
 
 /// Where a redirect URI leads, for people to judge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// A site on the web: its host, and its port if not the usual.
+    /// A site on the web: its host, and its port if one is given.
     Site(String),
     /// A program that listens on this computer: host and port.
     Loopback(String),
@@ -48,73 +123,57 @@ pub(super) enum Destination {
 /// Where a redirect URI leads, or why it cannot be registered.
 pub(super) fn destination(uri: &str) -> Result<Destination, &'static str> {
     if uri.len() > MAX_LENGTH {
-        return Err("it is longer than 2048 bytes");
+        return Err("it is longer than 512 bytes");
     }
-    if !uri.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>')) {
-        return Err("it holds a blank or a character that must be percent-encoded");
+    let Some([loopback, site, application, refused]) = &*GRAMMAR else { return Err("none can be checked now") };
+    let host = |pattern: &Regex| {
+        let parts = pattern.captures(uri)?;
+        let port = parts.get(2).map_or("", |port| port.as_str());
+        Some(format!("{}{port}", parts[1].to_ascii_lowercase()))
+    };
+    if let Some(host) = host(loopback) {
+        return Ok(Destination::Loopback(host));
     }
-    if uri.contains('#') {
-        return Err("it has a fragment");
+    if let Some(host) = host(site) {
+        return Ok(Destination::Site(host));
     }
-    let url = Url::parse(uri).map_err(|_| "it is not an absolute URI")?;
-    match url.scheme() {
-        "https" | "http" => web(uri, &url),
-        scheme if REFUSED_SCHEMES.contains(&scheme) => Err("its scheme does not lead to an application"),
-        scheme => Ok(Destination::Application(scheme.to_owned())),
+    match application.captures(uri).filter(|_| !refused.is_match(uri)) {
+        Some(parts) => Ok(Destination::Application(parts[1].to_owned())),
+        None => Err(reason(uri, refused)),
     }
 }
 
-fn web(uri: &str, url: &Url) -> Result<Destination, &'static str> {
-    let host = url.host().ok_or("it has no host")?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("it holds a user name");
-    }
-    // A URL that only a lenient parser reads may lead elsewhere in another parser: the host read must stand as is
-    // behind "scheme://", followed by nothing but a port.
-    let written = uri.get(url.scheme().len() + 3..).unwrap_or_default();
-    let authority = written.split(['/', '?']).next().unwrap_or_default();
-    let host_text = host.to_string();
-    let port = match authority.get(..host_text.len()) {
-        Some(start) if start.eq_ignore_ascii_case(&host_text) => &authority[host_text.len()..],
-        _ => return Err("its host is not written plainly"),
-    };
-    let plain_port = port.strip_prefix(':').map_or(port.is_empty(), |digits| digits.parse::<u16>().is_ok());
-    if !plain_port {
-        return Err("its port is not a number");
-    }
-    let shown = format!("{host_text}{port}");
-    match (url.scheme(), is_loopback(&host)) {
-        (_, true) => Ok(Destination::Loopback(shown)),
-        ("https", false) => Ok(Destination::Site(shown)),
-        _ => Err("plain http is for loopback hosts only"),
+/// Why a URI fits no pattern, as far as its developer is helped by a guess.
+fn reason(uri: &str, refused: &Regex) -> &'static str {
+    let Some((scheme, rest)) = uri.split_once(':') else { return "it is not an absolute URI" };
+    let authority = rest.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
+    match scheme {
+        _ if uri.contains('#') => "it has a fragment",
+        _ if !uri.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>')) => {
+            "it holds a blank or a character that must be percent-encoded"
+        }
+        "http" | "https" if authority.contains('@') => "it holds a user name",
+        "http" => "plain http is for loopback hosts only: localhost, 127.0.0.1 or [::1]",
+        "https" => "its host or its port is not written plainly",
+        _ if refused.is_match(&uri.to_ascii_lowercase()) => "its scheme does not lead to an application of its own",
+        _ => "it is not an absolute URI with a scheme in small letters",
     }
 }
 
 /// Whether a URI that a client presents is one that it registered: byte for byte, except that a loopback
 /// redirect over http may use any port (RFC 8252 section 7.3).
 pub(super) fn matches(registered: &str, presented: &str) -> bool {
-    if registered == presented {
-        return true;
-    }
-    let loopback = |uri: &str| {
-        let url = Url::parse(uri).ok()?;
-        let fit = url.scheme() == "http" && matches!(destination(uri), Ok(Destination::Loopback(_)));
-        fit.then_some(url)
-    };
-    match (loopback(registered), loopback(presented)) {
-        (Some(one), Some(other)) => {
-            one.host() == other.host() && one.path() == other.path() && one.query() == other.query()
-        }
-        _ => false,
-    }
+    registered == presented
+        || matches!((without_port(registered), without_port(presented)), (Some(one), Some(other)) if one == other)
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        Host::Ipv4(address) => address.octets() == [127, 0, 0, 1],
-        Host::Ipv6(address) => address.is_loopback(),
-    }
+/// The host of a loopback redirect over http, and what follows its port.
+fn without_port(uri: &str) -> Option<(&str, &str)> {
+    let [loopback, ..] = GRAMMAR.as_ref()?;
+    let parts = loopback.captures(uri).filter(|_| uri.starts_with("http:") && uri.len() <= MAX_LENGTH)?;
+    let rest = parts.get(3)?.as_str();
+    // An address without a path means its root (RFC 9110 section 4.2.3).
+    Some((parts.get(1)?.as_str(), if rest.is_empty() { "/" } else { rest }))
 }
 
 /// A redirect URI with response parameters added. The URI's own bytes stay as the client registered them.
@@ -127,4 +186,150 @@ pub(super) fn with_parameters(uri: &str, parameters: &[(&str, &str)]) -> String 
         Some(_) => "&",
     };
     format!("{uri}{joint}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use url::{Host, Url};
+
+    use super::*;
+
+    #[test]
+    fn redirect_uris_and_where_they_lead() {
+        use Destination::{Application, Loopback, Site};
+        let cases: Vec<(&str, Destination)> = vec![
+            ("https://client.example/cb", Site("client.example".into())),
+            ("https://Client.Example/cb", Site("client.example".into())),
+            ("https://client.example:8443/cb?x[]=1&y=%20", Site("client.example:8443".into())),
+            ("https://client.example:65535", Site("client.example:65535".into())),
+            ("https://xn--bcher-kva.example/cb", Site("xn--bcher-kva.example".into())),
+            ("https://client.xn--p1ai/cb", Site("client.xn--p1ai".into())),
+            ("https://a_b.1.example/cb", Site("a_b.1.example".into())),
+            ("https://intranet/cb", Site("intranet".into())),
+            ("https://203.0.113.7/cb", Site("203.0.113.7".into())),
+            ("https://[2001:db8::7]:8443/cb", Site("[2001:db8::7]:8443".into())),
+            ("https://[::]/cb", Site("[::]".into())),
+            ("http://localhost", Loopback("localhost".into())),
+            ("http://localhost:10000/docs/oauth-receiver.html", Loopback("localhost:10000".into())),
+            ("http://127.0.0.1:33418/", Loopback("127.0.0.1:33418".into())),
+            ("http://[::1]:9/cb", Loopback("[::1]:9".into())),
+            ("https://localhost:8443/cb", Loopback("localhost:8443".into())),
+            ("cursor://anysphere.cursor-mcp/oauth/callback", Application("cursor".into())),
+            ("zed://x/y", Application("zed".into())),
+            ("windsurf://a/b", Application("windsurf".into())),
+            ("myapp://cb", Application("myapp".into())),
+            ("com.example.app:/cb", Application("com.example.app".into())),
+            ("searching://cb", Application("searching".into())),
+            ("msal-app://cb", Application("msal-app".into())),
+        ];
+        for (uri, expected) in cases {
+            assert_eq!(destination(uri), Ok(expected), "{uri}");
+        }
+    }
+
+    #[test]
+    fn redirect_uris_that_lead_nowhere_or_astray() {
+        let long = format!("https://client.example/{}", "a".repeat(490));
+        let cases = [
+            ("", "absolute"),
+            ("/cb", "absolute"),
+            ("myapp:", "absolute"),
+            ("MyApp://cb", "small letters"),
+            ("1app://cb", "absolute"),
+            (&*long, "longer than 512 bytes"),
+            ("https://client.example/cb#", "fragment"),
+            ("myapp://cb#x", "fragment"),
+            ("https://client.example/a b", "percent-encoded"),
+            ("https://client.example/cb\n", "percent-encoded"),
+            ("https://client.example\\@evil.example/cb", "percent-encoded"),
+            ("https://user@client.example/cb", "user name"),
+            ("https://:@client.example/cb", "user name"),
+            ("http://client.example/cb", "plain http is for"),
+            ("http://localhost.evil.example/cb", "plain http is for"),
+            ("http://127.0.0.2/cb", "plain http is for"),
+            ("http://0x7f000001/cb", "plain http is for"),
+            ("http://[0:0:0:0:0:0:0:1]/cb", "plain http is for"),
+            ("https:client.example/cb", "plainly"),
+            ("https:/client.example/cb", "plainly"),
+            ("https:///client.example/cb", "plainly"),
+            ("https://client.example./cb", "plainly"),
+            ("https://-client.example/cb", "plainly"),
+            ("https://client..example/cb", "plainly"),
+            ("https://client.example:/cb", "plainly"),
+            ("https://client.example:65536/cb", "plainly"),
+            ("https://client.example:080/cb", "plainly"),
+            ("https://2130706433/cb", "plainly"),
+            ("https://0x7f.1/cb", "plainly"),
+            ("https://client.0x7f/cb", "plainly"),
+            ("https://256.1.1.1/cb", "plainly"),
+            ("https://01.1.1.1/cb", "plainly"),
+            ("https://[::1/cb", "plainly"),
+            ("https://[1:2:3:4:5:6:7:8:9]/cb", "plainly"),
+            ("https://[::ffff:1.2.3.4]/cb", "plainly"),
+            ("https://b\u{fc}cher.example/cb", "percent-encoded"),
+        ];
+        for (uri, expected) in cases {
+            let refused = destination(uri).expect_err(uri);
+            assert!(refused.contains(expected), "{uri}: {refused}");
+        }
+        let schemes = [
+            "javascript",
+            "data",
+            "file",
+            "blob",
+            "intent",
+            "android-app",
+            "shell",
+            "ms-cxh",
+            "ms-cxh-full",
+            "ms-msdt",
+            "ms-settings",
+            "search",
+            "search-ms",
+            "java",
+            "jar",
+            "microsoft-edge",
+            "itms-services",
+            "view-source",
+            "mailto",
+            "ws",
+            "wss",
+            "ssh",
+            "ldap",
+            "x-man-page",
+            "res",
+        ];
+        for scheme in schemes {
+            for uri in [format!("{scheme}:x"), format!("{scheme}://x/y"), format!("{}:x", scheme.to_uppercase())] {
+                let refused = destination(&uri).expect_err(&uri);
+                assert!(refused.contains("does not lead to an application"), "{uri}: {refused}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_read_alike_by_a_browsers_parser(
+            uri in "(https?|HTTPS|app|ms-x)(:|:/|://|:///)[a-c0-9.:@\\[\\]xX_%-]{0,12}(/[ -~]{0,6})?",
+        ) {
+            let Ok(destination) = destination(&uri) else { return Ok(()) };
+            // Names in another script are read by their own rules, which are not these.
+            prop_assume!(!uri.contains("xn--"));
+            if matches!(destination, Destination::Application(_)) {
+                return Ok(());
+            }
+            let url = Url::parse(&uri).unwrap();
+            prop_assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+            let (Destination::Site(shown) | Destination::Loopback(shown) | Destination::Application(shown)) = destination;
+            let authority = Url::parse(&format!("https://{shown}/")).unwrap();
+            prop_assert_eq!(url.host(), authority.host());
+            let loopback = match url.host().unwrap() {
+                Host::Domain(name) => name == "localhost",
+                Host::Ipv4(address) => address.is_loopback(),
+                Host::Ipv6(address) => address.is_loopback(),
+            };
+            prop_assert!(url.scheme() == "https" || loopback, "{} is sent in the clear", uri);
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! Owns what a registration may say, and with it what a metadata document may. As section 3.2.1 allows, what this server
 //! does not support is left out of the answer rather than refused, where the client can live without it.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -15,13 +17,17 @@ use super::{
 };
 
 /// Most redirect URIs in one registration.
-const MAX_REDIRECT_URIS: usize = 32;
+pub(super) const MAX_REDIRECT_URIS: usize = 16;
 /// Longest client name, in characters.
-const MAX_NAME: usize = 200;
+pub(super) const MAX_NAME: usize = 200;
 /// Most contacts in one registration.
-const MAX_CONTACTS: usize = 16;
+pub(super) const MAX_CONTACTS: usize = 8;
+/// Longest contact, in characters.
+pub(super) const MAX_CONTACT: usize = 128;
+/// Longest list of scopes, in characters. Clients ask for all that there are, and what is unknown here is not kept.
+pub(super) const MAX_SCOPE: usize = 2048;
 /// Longest other text, in characters.
-const MAX_TEXT: usize = 2048;
+pub(super) const MAX_TEXT: usize = 512;
 /// Members that are checked for type and length, kept and given back.
 const ECHOED: [&str; 8] = [
     "client_uri",
@@ -70,6 +76,7 @@ impl DevAuth {
         let scope = registration.scope.as_deref().map(|asked| self.registered_scope(asked));
         let mut metadata = accept(registration, &REGISTERED)?;
         metadata.scope = scope.filter(|scope| !scope.is_empty());
+        let metadata = Arc::new(metadata);
 
         let now = self.now();
         let client_id = format!("client_{}", opaque::name());
@@ -78,12 +85,10 @@ impl DevAuth {
             issued_at: now,
             last_used: now,
             secret_digest: secret.as_deref().map(opaque::digest),
-            metadata: metadata.clone(),
+            metadata: Arc::clone(&metadata),
         };
-        let mut ledger = self.ledger();
-        ledger.add_client(client_id.clone(), client);
-        self.save_clients_or_warn(&ledger);
-        drop(ledger);
+        let ((), changed) = self.change(|ledger| ledger.add_client(client_id.clone(), client, now));
+        self.save_or_warn(changed);
         tracing::info!(client_id, name = metadata.client_name, "development client registered");
 
         let mut answer = json!({ "client_id": client_id, "client_id_issued_at": now });
@@ -91,7 +96,7 @@ impl DevAuth {
             answer["client_secret"] = json!(secret);
             answer["client_secret_expires_at"] = json!(0);
         }
-        if let (Value::Object(answer), Ok(Value::Object(metadata))) = (&mut answer, serde_json::to_value(metadata)) {
+        if let (Value::Object(answer), Ok(Value::Object(metadata))) = (&mut answer, serde_json::to_value(&*metadata)) {
             answer.extend(metadata);
         }
         Ok(answer)
@@ -138,8 +143,8 @@ pub(super) fn accept(asked: Registration, terms: &Terms) -> Result<Metadata, Ref
     if redirect_uris.len() > MAX_REDIRECT_URIS {
         return Err(invalid(format!("more than {MAX_REDIRECT_URIS} redirect URIs")));
     }
-    if asked.scope.as_deref().is_some_and(|scope| scope.chars().count() > MAX_TEXT) {
-        return Err(invalid(format!("'scope' is longer than {MAX_TEXT} characters")));
+    if asked.scope.as_deref().is_some_and(|scope| scope.chars().count() > MAX_SCOPE) {
+        return Err(invalid(format!("'scope' is longer than {MAX_SCOPE} characters")));
     }
     if signs_in && redirect_uris.is_empty() {
         let description = "'redirect_uris' is missing; 'authorization_code' needs at least one";
@@ -158,12 +163,12 @@ pub(super) fn accept(asked: Registration, terms: &Terms) -> Result<Metadata, Ref
 
     let mut echoed = asked.rest;
     echoed.retain(|name, value| ECHOED.contains(&name.as_str()) && !value.is_null());
-    let text = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() <= MAX_TEXT);
+    let text = |value: &Value, most| value.as_str().is_some_and(|text| text.chars().count() <= most);
+    let contacts =
+        |values: &Vec<Value>| values.len() <= MAX_CONTACTS && values.iter().all(|contact| text(contact, MAX_CONTACT));
     if let Some((name, _)) = echoed.iter().find(|(name, value)| match name.as_str() {
-        "contacts" => {
-            !value.as_array().is_some_and(|entries| entries.len() <= MAX_CONTACTS && entries.iter().all(text))
-        }
-        _ => !text(value),
+        "contacts" => !value.as_array().is_some_and(contacts),
+        _ => !text(value, MAX_TEXT),
     }) {
         return Err(invalid(format!("'{name}' is of the wrong type or too long")));
     }

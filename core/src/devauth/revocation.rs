@@ -7,6 +7,7 @@ use super::{
     client::{Credentials, invalid_client},
     form::Form,
     keys::Claims,
+    ledger::{Changes, Ledger},
     opaque,
     refusal::{ErrorCode, Refusal},
     token::split_refresh_token,
@@ -16,11 +17,23 @@ impl DevAuth {
     /// Revokes one access token, or with a refresh token the whole grant. A token that is not known is none to
     /// worry about: that is a success as well (RFC 7009 section 2.2).
     pub(super) fn revoke(&self, authorization: Option<&str>, form: &Form) -> Result<(), Refusal> {
+        let (outcome, grants) = {
+            let mut ledger = self.ledger();
+            (self.end(&mut ledger, authorization, form), ledger.changes.grants)
+        };
+        outcome?;
+        // Up to what there is, whoever changed it: one that could not be saved is asked for again, and changes nothing then.
+        self.save(Changes { grants, ..Changes::default() }).map_err(|error| {
+            tracing::warn!(%error, "a revocation could not be saved; a restart would forget it");
+            Refusal::new(ErrorCode::TemporarilyUnavailable, "the revocation could not be saved; try again later")
+        })
+    }
+
+    fn end(&self, ledger: &mut Ledger, authorization: Option<&str>, form: &Form) -> Result<(), Refusal> {
         let token = form.required("token")?;
         let shown = Credentials::read(authorization, form)?;
         let now = self.now();
-        let mut ledger = self.ledger();
-        let (client_id, _) = self.authenticate(&mut ledger, &shown)?;
+        let (client_id, _) = self.authenticate(ledger, &shown)?;
         let own = |owner: &str| {
             let foreign = || Refusal::new(ErrorCode::InvalidGrant, "the token was issued to another client");
             if owner == client_id { Ok(()) } else { Err(foreign()) }
@@ -32,18 +45,14 @@ impl DevAuth {
                 let description = "too many revocations are remembered; try again later";
                 return Err(Refusal::new(ErrorCode::TemporarilyUnavailable, description));
             }
+            ledger.changes.grants += 1;
         } else if let Some((grant_id, _)) = split_refresh_token(token)
             && let Some(grant) = ledger.grants.get(grant_id)
         {
             own(&grant.client_id)?;
             ledger.revoke_grant(grant_id, &self.revocations, now);
-        } else {
-            return Ok(());
         }
-        self.save_grants(&ledger).map_err(|error| {
-            tracing::warn!(%error, "a revocation could not be saved; a restart would forget it");
-            Refusal::new(ErrorCode::TemporarilyUnavailable, "the revocation could not be saved; try again later")
-        })
+        Ok(())
     }
 
     /// What a token is worth now. Only clients with a secret may ask, about any token.

@@ -22,8 +22,8 @@ use super::{
     refusal::{ErrorCode, Refusal},
 };
 
-/// Largest request body, in bytes.
-const MAX_BODY: usize = 128 * 1024;
+/// Largest request body, in bytes: the longest registration, and what its client may cost in memory.
+pub(super) const MAX_BODY: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -268,7 +268,7 @@ async fn read(request: &Request, body: Body) -> Result<Call, Response> {
     };
     let body = body.map_err(|error| {
         let too_large = matches!(error, ReadBodyError::PayloadTooLarge);
-        let description = if too_large { "the body is larger than 128 KiB" } else { "the body could not be read" };
+        let description = if too_large { "the body is larger than 16 KiB" } else { "the body could not be read" };
         let mut response = refused(&Refusal::new(ErrorCode::InvalidRequest, description));
         if too_large {
             response.set_status(StatusCode::PAYLOAD_TOO_LARGE);

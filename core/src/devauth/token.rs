@@ -39,10 +39,16 @@ pub(super) fn split_refresh_token(token: &str) -> Option<(&str, &str)> {
 impl DevAuth {
     /// Answers one token request.
     pub(super) fn token(&self, authorization: Option<&str>, form: &Form) -> Result<Tokens, Refusal> {
+        let (outcome, changed) = self.change(|ledger| self.exchange(ledger, authorization, form));
+        // Also after a refusal, which may have ended a grant.
+        self.save_or_warn(changed);
+        outcome
+    }
+
+    fn exchange(&self, ledger: &mut Ledger, authorization: Option<&str>, form: &Form) -> Result<Tokens, Refusal> {
         let grant_type = form.required("grant_type")?;
         let shown = Credentials::read(authorization, form)?;
-        let mut ledger = self.ledger();
-        let (client_id, client) = self.authenticate(&mut ledger, &shown)?;
+        let (client_id, client) = self.authenticate(ledger, &shown)?;
         if !GRANT_TYPES.contains(&grant_type) {
             let description = format!("'{grant_type}' is no grant type of this server");
             return Err(Refusal::new(ErrorCode::UnsupportedGrantType, description));
@@ -52,8 +58,8 @@ impl DevAuth {
             return Err(Refusal::new(ErrorCode::UnauthorizedClient, description));
         }
         match grant_type {
-            "authorization_code" => self.redeem(&mut ledger, &client_id, form),
-            "refresh_token" => self.refresh(&mut ledger, &client_id, form),
+            "authorization_code" => self.redeem(ledger, &client_id, form),
+            "refresh_token" => self.refresh(ledger, &client_id, form),
             _ => self.client_credentials(&client_id, &client, form),
         }
     }
@@ -107,6 +113,7 @@ impl DevAuth {
             subject: code.subject,
             scopes: code.scopes,
             resources: code.resources,
+            browser_digest: code.browser_digest,
             code_digest,
             refresh_until: refresh
                 .as_ref()
@@ -116,7 +123,6 @@ impl DevAuth {
             access_until,
         };
         ledger.add_grant(grant_id, grant, now);
-        self.save_grants_or_warn(ledger);
         Ok(tokens)
     }
 
@@ -126,7 +132,6 @@ impl DevAuth {
         if ledger.grants.get(&grant_id).is_some_and(|grant| grant.client_id == client_id) {
             tracing::warn!(client_id, "a code was presented twice; the tokens it led to are revoked");
             ledger.revoke_grant(&grant_id, &self.revocations, self.now());
-            self.save_grants_or_warn(ledger);
         }
     }
 
@@ -151,7 +156,6 @@ impl DevAuth {
         if !current {
             tracing::warn!(client_id, "a refresh token was used twice; the sign-in it belongs to is revoked");
             ledger.revoke_grant(grant_id, &self.revocations, now);
-            self.save_grants_or_warn(ledger);
             return Err(invalid_grant("the refresh token was used before; all tokens of this sign-in are revoked"));
         }
         let scopes = self.narrow_scopes(&grant.scopes, scope)?;
@@ -182,8 +186,7 @@ impl DevAuth {
         grant.refreshed_at = now;
         grant.refresh_until = now.saturating_add(self.settings.refresh_token_ttl.as_secs());
         grant.access_until = grant.access_until.max(access_until);
-        ledger.grants.insert(grant_id.to_owned(), grant);
-        self.save_grants_or_warn(ledger);
+        ledger.put_grant(grant_id.to_owned(), grant);
         Ok(self.tokens(access_token, &scopes, Some((&grant_id.to_owned(), &next))))
     }
 
@@ -201,7 +204,7 @@ impl DevAuth {
             scope: scopes.join(" "),
             iat: now,
             exp: now.saturating_add(self.settings.access_token_ttl.as_secs()),
-            jti: opaque::name(),
+            jti: format!("{}.{}", series(client_id), opaque::name()),
         })?;
         Ok(self.tokens(access_token, &scopes, None))
     }

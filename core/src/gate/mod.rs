@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 
 pub use challenge::Challenge;
 use credential::Credential;
-pub use resource::{MetadataDocument, ProtectedResource};
+pub use resource::{MetadataDocument, MetadataPaths, ProtectedResource};
 
 use crate::{
     host::Current,

@@ -3,20 +3,33 @@
 
 use std::sync::Arc;
 
+use crate::{config::metadata_path, tokens::Verifier};
 use serde::Serialize;
-use url::Url;
-
-use crate::tokens::Verifier;
 
 /// A protected resource.
 pub struct ProtectedResource {
     identifier: String,
-    /// The path that follows the well-known one where the identifier's own host serves the document, and where
-    /// `public_url` does. They differ where `public_url` has a path.
-    metadata_paths: [String; 2],
+    metadata_paths: MetadataPaths,
     metadata_url: String,
     documentation: String,
     verifier: Option<Arc<Verifier>>,
+}
+
+/// The paths that follow the well-known one where a resource's document is, without a slash at the end; empty for the root.
+/// They differ where `public_url` has a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataPaths {
+    /// Where the identifier's own host serves it (RFC 9728 section 3.1).
+    pub at_root: String,
+    /// Where `public_url` serves it.
+    pub below: String,
+}
+
+impl MetadataPaths {
+    /// Whether this is one of them.
+    pub fn contains(&self, path: &str) -> bool {
+        self.at_root == path || self.below == path
+    }
 }
 
 /// The document of RFC 9728 section 2.
@@ -42,17 +55,15 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 impl ProtectedResource {
     /// A resource with its identifier, reached under `public_url`. Without a verifier it is open to everyone.
     pub fn new(identifier: String, public_url: &str, verifier: Option<Arc<Verifier>>) -> Self {
-        // A slash that follows the host does not count (RFC 9728 section 3.1).
-        let rooted = |path: &str| if path == "/" { String::new() } else { path.to_owned() };
-        let path = Url::parse(&identifier).map(|url| rooted(url.path())).unwrap_or_default();
-        let below = identifier.strip_prefix(public_url).filter(|rest| rest.starts_with('/'));
-        let below = below.and_then(|rest| rest.split(['?', '#']).next());
-        let below = below.map_or_else(|| path.clone(), rooted);
+        let below = metadata_path(&identifier, Some(public_url));
+        let without_slash = |path: &str| path.trim_end_matches('/').to_owned();
+        let metadata_paths =
+            MetadataPaths { at_root: without_slash(&metadata_path(&identifier, None)), below: without_slash(&below) };
         Self {
             metadata_url: format!("{public_url}{WELL_KNOWN}{below}"),
             documentation: format!("{public_url}/docs"),
             identifier,
-            metadata_paths: [path, below],
+            metadata_paths,
             verifier,
         }
     }
@@ -62,10 +73,9 @@ impl ProtectedResource {
         &self.identifier
     }
 
-    /// The paths behind the well-known one that its document has, without a slash at the end; the first is its own, should
-    /// another resource have it as its second. Empty for the root.
-    pub fn metadata_paths(&self) -> [&str; 2] {
-        self.metadata_paths.each_ref().map(|path| path.trim_end_matches('/'))
+    /// The paths behind the well-known one that its document has.
+    pub fn metadata_paths(&self) -> &MetadataPaths {
+        &self.metadata_paths
     }
 
     /// Where its document is: below `public_url`, so that a proxy that forwards nothing else forwards it too. RFC 9728
@@ -89,5 +99,32 @@ impl ProtectedResource {
             resource_name: "Toolgate".into(),
             resource_documentation: self.documentation.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_below_public_url_and_at_the_root() {
+        let public_url = "https://mcp.example.com/tools";
+        // resource, path at the root, path below, advertised below public_url
+        let rows = [
+            ("https://mcp.example.com/tools/web/mcp", "/tools/web/mcp", "/web/mcp", "/web/mcp"),
+            ("https://mcp.example.com/tools/web/mcp?team=1", "/tools/web/mcp", "/web/mcp", "/web/mcp"),
+            ("https://mcp.example.com/tools/mcp/", "/tools/mcp", "/mcp", "/mcp/"),
+            ("https://mcp.example.com/tools/", "/tools", "", ""),
+            ("https://mcp.example.com/tools", "/tools", "/tools", "/tools"),
+            ("https://mcp.example.com/toolsmcp", "/toolsmcp", "/toolsmcp", "/toolsmcp"),
+            ("https://other.example/mcp?team=1", "/mcp", "/mcp", "/mcp"),
+            ("https://other.example/", "", "", ""),
+        ];
+        for (identifier, at_root, below, advertised) in rows {
+            let resource = ProtectedResource::new(identifier.to_owned(), public_url, None);
+            let paths = MetadataPaths { at_root: at_root.to_owned(), below: below.to_owned() };
+            assert_eq!(*resource.metadata_paths(), paths, "{identifier}");
+            assert_eq!(resource.metadata_url(), format!("{public_url}{WELL_KNOWN}{advertised}"), "{identifier}");
+        }
     }
 }

@@ -104,16 +104,16 @@ impl App {
         &self.state
     }
 
-    /// Gives the request the path that it means, or says where its sender should go instead.
+    /// Gives the request the path that it means, or says where whoever reads it should look instead.
     fn lead_inside(&self, request: &mut Request) -> Option<String> {
-        let path = match self.places.find(request.uri().path()) {
-            Place::Path(path) if path == request.uri().path() => return None,
-            Place::Path(path) => path,
-            Place::FrontWithoutSlash => return Some(format!("{}/", self.state.config.public_url())),
-        };
-        let target = match request.uri().query() {
+        let with_query = |path: &str| match request.uri().query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
+        };
+        let target = match self.places.find(request.uri().path()) {
+            Place::Path(path) if path == request.uri().path() => return None,
+            Place::Path(path) => with_query(path),
+            Place::FrontWithoutSlash => return Some(with_query(&format!("{}/", self.state.config.public_url()))),
         };
         let mut parts = request.uri().clone().into_parts();
         // A part of a path and query that was one is one too.
@@ -138,7 +138,7 @@ impl App {
         }
     }
 
-    async fn answer(&self, kind: Kind, request: Request) -> Response {
+    async fn answer(&self, kind: Kind, moved: Option<String>, request: Request) -> Response {
         let request_id = RequestId::of(&request);
         if kind != Kind::Health
             && let Err(why) =
@@ -161,7 +161,13 @@ impl App {
         }
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
-        let response = self.routes.get_response(request).await;
+        let response = match moved {
+            Some(to) if matches!(method, Method::GET | Method::HEAD) => {
+                Response::builder().status(StatusCode::TEMPORARY_REDIRECT).header(header::LOCATION, to).finish()
+            }
+            Some(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+            None => self.routes.get_response(request).await,
+        };
         self.worded(&path, &method, response, &request_id)
     }
 
@@ -207,13 +213,7 @@ impl Endpoint for App {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let asked = front::Asked::of(&request);
         let span = tracing::info_span!("request", id = %request_id);
-        let answer = async {
-            match moved {
-                Some(to) => Response::builder().status(StatusCode::PERMANENT_REDIRECT).header("location", to).finish(),
-                None => self.answer(kind, request).await,
-            }
-        };
-        let answer = AssertUnwindSafe(answer).catch_unwind().instrument(span);
+        let answer = AssertUnwindSafe(self.answer(kind, moved, request)).catch_unwind().instrument(span);
         let mut response = answer.await.unwrap_or_else(|_| {
             tracing::error!(request_id = %request_id, "a request made the server panic");
             let text = "the server failed inside; the log has more under this request_id";

@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct PassedOn;
 
 /// Longest registration, in bytes. It needs no token, so it must cost little to send many.
-const LONGEST_REGISTRATION: u64 = 128 * 1024;
+const LONGEST_REGISTRATION: u64 = 64 * 1024;
 
 /// The answers, from the server's state.
 pub(super) struct Answers {
@@ -130,8 +130,8 @@ impl Backend for Answers {
         let name = match path.map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty()) {
             None => self.state.config.default_endpoint().map(|(name, _)| name.to_owned()),
             Some(path) => {
-                let has = |at: usize| gate.resources().find(|(_, resource)| resource.metadata_paths()[at] == path);
-                let of_resource = has(0).or_else(|| has(1));
+                // No two have one in common: a configuration in which they would is refused.
+                let of_resource = gate.resources().find(|(_, resource)| resource.metadata_paths().contains(path));
                 let by_path = || self.state.config.endpoints.iter().find(|(_, endpoint)| endpoint.path == path);
                 of_resource.map(|(name, _)| name.to_owned()).or_else(|| by_path().map(|(name, _)| name.clone()))
             }

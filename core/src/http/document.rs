@@ -50,9 +50,15 @@ impl Documents {
     /// Learn where people sign in from those providers that must be asked. One that does not answer is asked again
     /// next time.
     pub(super) async fn learn(&self) {
-        let all = future::join_all(self.verifiers.values().map(|verifier| verifier.sign_in()));
+        // Each is asked to the end, whoever waits for it: what comes late is there for the next, and one that hangs is known
+        // to and left alone for a while.
+        let asked = self.verifiers.values().cloned().map(|verifier| {
+            tokio::spawn(async move {
+                let _ = verifier.sign_in().await;
+            })
+        });
         // A page is better without a sign-in than late.
-        let _ = tokio::time::timeout(PATIENCE, all).await;
+        let _ = tokio::time::timeout(PATIENCE, future::join_all(asked)).await;
     }
 
     fn known(&self) -> Known {

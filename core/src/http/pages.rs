@@ -59,7 +59,7 @@ impl Endpoint for Read {
         Ok(match self.0 {
             Page::Document => document(state, &request).await,
             Page::Docs => docs(state).await,
-            Page::Receiver => html(openapi::page::receiver_page()),
+            Page::Receiver => receiver(),
             Page::Asset => asset(&request),
             Page::File => file(&request),
             Page::Icon => icon(),
@@ -94,6 +94,13 @@ pub(super) async fn callers(state: &State, headers: &HeaderMap) -> HashMap<Strin
 async fn docs(state: &State) -> Response {
     state.documents.learn().await;
     html(openapi::docs_page(&state.documents.page(state)))
+}
+
+/// Its address holds a code when it is opened.
+fn receiver() -> Response {
+    let mut response = html(openapi::page::receiver_page());
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
 }
 
 fn html(page: openapi::page::Rendered) -> Response {

@@ -1,7 +1,8 @@
 //! Which of our paths a request means, whatever stands before and behind it on its way here.
 //!
 //! A `public_url` may have a path, and a proxy that serves it may take that path off or leave it on; people and clients
-//! write a slash at the end of an address or do not. Routes know neither.
+//! write a slash at the end of an address or do not. Routes know neither. Where the path of `public_url` looks like one of
+//! ours, what is whole as it came is not taken apart; the configuration's rules see to it that this can be told.
 
 use std::collections::HashSet;
 
@@ -37,8 +38,8 @@ impl Places {
 
     /// The place that a request's path means.
     pub(super) fn find<'a>(&self, path: &'a str) -> Place<'a> {
-        // An endpoint may begin like the prefix: a proxy that takes it off leaves such a path.
-        if !self.prefix.is_empty() && !self.is_endpoint(path) {
+        // Endpoints and paths of ours may begin like the prefix: a proxy that takes it off leaves such a path.
+        if !self.prefix.is_empty() && !self.is_endpoint(path) && !is_own(path) {
             match path.strip_prefix(&*self.prefix) {
                 Some("") => return Place::FrontWithoutSlash,
                 Some(rest) if rest.starts_with('/') => return Place::Path(self.without_slash(rest)),
@@ -61,6 +62,14 @@ impl Places {
     }
 }
 
+/// Whether a path is one of the server's own, apart from endpoints and the front page.
+fn is_own(path: &str) -> bool {
+    const PAGES: [&str; 8] =
+        ["/docs", "/openapi.json", "/healthz", "/readyz", "/favicon.ico", "/oauth/register", "/api/tools", "/dev/auth"];
+    const BELOW: [&str; 5] = ["/.well-known/", "/dev/auth/", "/api/tools/", "/docs/", "/assets/"];
+    PAGES.contains(&path) || BELOW.iter().any(|below| path.len() > below.len() && path.starts_with(below))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +87,8 @@ mod tests {
         let bare = places("https://mcp.example.com", "/web/mcp");
         let below = places("https://mcp.example.com/tools", "/web/mcp");
         let twice = places("https://mcp.example.com/tools", "/tools/mcp");
+        let [api, dev, oauth, health] = ["api", "dev", "oauth", "healthz"]
+            .map(|prefix| places(&format!("https://mcp.example.com/{prefix}"), "/web/mcp"));
         let deep = places("https://mcp.example.com/a/b", "/mcp");
         let cases = [
             (&bare, "/web/mcp", "/web/mcp"),
@@ -107,6 +118,24 @@ mod tests {
             (&twice, "/tools/mcp/", "/tools/mcp"),
             (&twice, "/tools/tools/mcp", "/tools/mcp"),
             (&twice, "/tools/docs", "/docs"),
+            // Whether the prefix was taken off or not, with a prefix that is like a path of ours.
+            (&api, "/api/tools", "/api/tools"),
+            (&api, "/api/tools/web/search", "/api/tools/web/search"),
+            (&api, "/api/api/tools", "/api/tools"),
+            (&api, "/api/api/tools/web/search", "/api/tools/web/search"),
+            (&api, "/api/web/mcp", "/web/mcp"),
+            (&api, "/web/mcp", "/web/mcp"),
+            (&api, "/api/docs", "/docs"),
+            (&api, "/api/", "/"),
+            (&dev, "/dev/auth/token", "/dev/auth/token"),
+            (&dev, "/dev/dev/auth/token", "/dev/auth/token"),
+            (&dev, "/dev/auth/.well-known/openid-configuration", "/dev/auth/.well-known/openid-configuration"),
+            (&dev, "/dev/assets/front.css", "/assets/front.css"),
+            (&oauth, "/oauth/register", "/oauth/register"),
+            (&oauth, "/oauth/oauth/register", "/oauth/register"),
+            (&health, "/healthz", "/healthz"),
+            (&health, "/healthz/healthz", "/healthz"),
+            (&health, "/healthz/web/mcp", "/web/mcp"),
             (&deep, "/a/b/mcp/", "/mcp"),
             (&deep, "/a/mcp", "/a/mcp"),
         ];
@@ -115,5 +144,6 @@ mod tests {
         }
         assert_eq!(below.find("/tools"), Place::FrontWithoutSlash);
         assert_eq!(deep.find("/a/b"), Place::FrontWithoutSlash);
+        assert_eq!(api.find("/api"), Place::FrontWithoutSlash);
     }
 }

@@ -181,6 +181,7 @@ pub(super) fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthE
     let section = &config.auth.dev;
     let settings = DevAuthSettings {
         issuer: dev_issuer(config),
+        port: config.server.listen.port(),
         scopes,
         resources,
         state_dir: section.persist.then(|| config.server.state_dir.join(DEV_STATE)),

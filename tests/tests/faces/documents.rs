@@ -102,6 +102,13 @@ async fn health_is_alive_and_readiness_names_each_plugin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_page_that_a_code_comes_back_to_is_not_kept() {
+    let house = House::open().await;
+    let page = get(&house, "/docs/oauth-receiver.html?code=x&state=y").await;
+    assert_eq!((page.status, page.header("cache-control")), (200, "no-store"), "{page:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_documentation_needs_nothing_from_elsewhere() {
     let house = House::open().await;
     for path in ["/docs", "/docs/oauth-receiver.html"] {

@@ -66,10 +66,8 @@ async fn a_browser_gets_a_page_with_the_status_and_headers_that_programs_get() {
         (Method::GET, "/api/tools/web-search/echo", 405, "Not to be opened like this"),
         (Method::POST, "/", 405, "Not to be opened like this"),
         (Method::POST, "/docs", 405, "Not to be opened like this"),
-        (Method::POST, token, 400, "That did not work"),
         (Method::POST, "/api/tools/web-search/echo", 401, "A sign-in is needed"),
         (Method::POST, "/api/tools/web-search/nothing", 401, "A sign-in is needed"),
-        (Method::GET, "/.well-known/oauth-protected-resource/nothing", 404, "Nothing here"),
     ];
     for (method, path, status, title) in rows {
         let row = format!("{method} {path}");
@@ -90,6 +88,33 @@ async fn a_browser_gets_a_page_with_the_status_and_headers_that_programs_get() {
         let policy = browser.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{row}: {policy}");
         assert_eq!(browser.header("x-frame-options"), "DENY", "{row}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_is_answered_in_json_whatever_is_accepted() {
+    let server = development().await;
+    for (method, path, status) in [
+        (Method::POST, "/dev/auth/token", 400),
+        (Method::POST, "/dev/auth/register", 400),
+        (Method::POST, "/dev/auth/introspect", 400),
+        (Method::POST, "/dev/auth/revoke", 400),
+        (Method::POST, "/oauth/register", 400),
+        (Method::GET, "/.well-known/oauth-protected-resource/nothing", 404),
+        (Method::GET, "/.well-known/openid-configuration/nothing", 404),
+        (Method::GET, "/dev/auth/.well-known/nothing", 404),
+        (Method::POST, "/dev/auth/jwks", 405),
+    ] {
+        let row = format!("{method} {path}");
+        let (program, browser) = both(|| http().request(method.clone(), format!("{}{path}", server.url()))).await;
+        assert_eq!((program.status, browser.status), (status, status), "{row}");
+        assert!(browser.header("content-type").starts_with("application/json"), "{row}: {browser:?}");
+        assert_eq!(
+            (program.json()["error"].clone(), program.header("vary")),
+            (browser.json()["error"].clone(), ""),
+            "{row}"
+        );
+        assert!(browser.json()["error"].is_string(), "{row}: {browser:?}");
     }
 }
 
@@ -194,10 +219,14 @@ async fn who_has_to_wait_is_told_how_long() {
     assert_eq!(late.header("cache-control"), "no-store");
     // An authorization server that is out of reach.
     let closed = House::with(CONFIG, &[("ISSUER", "http://127.0.0.1:1")]).await;
-    let request = closed.request(Method::GET, "/.well-known/oauth-authorization-server").header("accept", BROWSER);
+    let token = closed.token(&serde_json::json!({ "iss": "http://127.0.0.1:1", "scope": "web-search:read" }));
+    let request = closed.post(&token, "echo", &serde_json::json!({ "text": "x" })).header("accept", BROWSER);
     let gone = Answer::to(request).await;
     assert_eq!(gone.status, 503, "{gone:?}");
     assert!(Html::of(&gone).text().contains("Not available right now"), "{gone:?}");
+    let request = closed.request(Method::GET, "/.well-known/oauth-authorization-server").header("accept", BROWSER);
+    let gone = Answer::to(request).await;
+    assert_eq!((gone.status, gone.json()["error"].as_str()), (503, Some("temporarily_unavailable")), "{gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,6 +76,18 @@ async fn a_client_of_this_machine_signs_in_by_its_document_past_any_proxy() {
 }
 
 #[tokio::test]
+async fn the_server_asks_itself_for_no_document_whatever_it_is_called() {
+    let lines = format!("public_url = {PUBLIC_URL:?}");
+    let server = Launch::new(&config(&lines, &format!("{OPEN}{}", tools("")))).start().await;
+    let port = server.address().port();
+    for ours in [PUBLIC_URL.to_owned(), format!("http://127.0.0.1:{port}"), format!("http://app.localhost:{port}")] {
+        let reply = authorize(&server, &format!("{ours}/dev/auth/jwks")).await;
+        let html = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(reply.status == 400 && html.contains("names this server itself"), "{ours}: {html}");
+    }
+}
+
+#[tokio::test]
 async fn without_the_switch_nothing_of_this_machine_is_fetched_and_the_page_names_the_key() {
     let (site, client_id) = site().await;
     let server = Launch::new(&config("", &format!("[auth]\nprovider = \"dev\"\n{}", tools("")))).start().await;

@@ -1,5 +1,6 @@
 //! Sign-in from end to end, for clients that look in different places, behind proxies that do different things.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use toolgate_tests::server::{Launch, Server};
 use url::Url;
@@ -124,6 +125,9 @@ async fn sign_in_completes_wherever_a_client_looks_and_whatever_a_proxy_does() {
         ("https://mcp.example.com:8443/a/b", &[Proxy::Strips, Proxy::Keeps]),
         // The prefix looks like the endpoint's own path.
         ("https://mcp.example.com/web-search", &[Proxy::Strips, Proxy::Keeps]),
+        // The prefix looks like paths of the server's own.
+        ("https://mcp.example.com/dev", &[Proxy::Strips, Proxy::Keeps]),
+        ("https://mcp.example.com/api", &[Proxy::Strips, Proxy::Keeps]),
     ];
     for (public_url, proxies) in rows {
         let server = launch(public_url).await;
@@ -237,7 +241,29 @@ async fn a_prefix_opens_nothing_and_hides_nothing() {
         let reply = Reply::of(request.json(&json!({})).send().await.expect("an answer")).await;
         assert_eq!(reply.status, status, "{path} at {host} from {origin:?}: {reply:?}");
     }
-    let bare = crate::house::client().get(format!("{}/tools", server.url())).header("host", "mcp.example.com");
-    let reply = Reply::of(bare.send().await.expect("an answer")).await;
-    assert_eq!((reply.status, reply.header("location")), (308, Some("https://mcp.example.com/tools/")));
+}
+
+#[tokio::test]
+async fn the_front_page_without_its_slash_is_found_by_those_who_read_it_alone() {
+    let server = launch("https://mcp.example.com/tools").await;
+    let front = "https://mcp.example.com/tools/";
+    let searched = format!("{front}?endpoint=web-search");
+    for (method, path, host, status, location) in [
+        (Method::GET, "/tools", "mcp.example.com", 307, Some(front)),
+        (Method::HEAD, "/tools", "mcp.example.com", 307, Some(front)),
+        (Method::GET, "/tools?endpoint=web-search", "mcp.example.com", 307, Some(&*searched)),
+        (Method::POST, "/tools", "mcp.example.com", 405, None),
+        (Method::DELETE, "/tools", "mcp.example.com", 405, None),
+        (Method::GET, "/tools", "evil.example", 403, None),
+    ] {
+        let request = crate::house::client().request(method.clone(), format!("{}{path}", server.url()));
+        let reply = Reply::of(request.header("host", host).send().await.expect("an answer")).await;
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (status, location),
+            "{method} {path} at {host}: {reply:?}"
+        );
+        let allowed = (status == 405).then_some("GET, HEAD, OPTIONS");
+        assert_eq!(reply.header("allow"), allowed, "{method} {path}");
+    }
 }

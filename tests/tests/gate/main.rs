@@ -15,6 +15,7 @@ mod documents;
 mod hostile_requests;
 mod hostile_tokens;
 mod outages;
+mod registration;
 mod secrets;
 mod sign_in;
 mod startup;

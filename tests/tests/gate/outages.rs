@@ -142,6 +142,25 @@ async fn an_authorization_server_that_does_not_answer_is_waited_for_a_while() {
 }
 
 #[tokio::test]
+async fn one_that_hangs_is_not_asked_anew_by_each_who_opens_the_docs() {
+    let authority = authority(Provider::OAuth).await;
+    authority.hold();
+    let server = over(&authority, Provider::OAuth).await;
+    let flows = async || {
+        let request = client().get(format!("{}/openapi.json", server.url()));
+        let document = Reply::of(request.send().await.expect("an answer")).await.json();
+        document["components"]["securitySchemes"]["oauth2"]["flows"].clone()
+    };
+    let begun = std::time::Instant::now();
+    for _ in 0..2 {
+        assert_eq!(flows().await, Value::Null, "a page does not wait for ever");
+    }
+    let asked = authority.asked("/.well-known/oauth-authorization-server/tenant");
+    // It is given 5 s, and left alone for 5 more.
+    assert!(asked as u64 <= 1 + begun.elapsed().as_secs() / 10, "asked {asked} times in {:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn metadata_of_another_issuer_is_not_used() {
     let authority = authority(Provider::OAuth).await;
     let mut metadata = authority.metadata();

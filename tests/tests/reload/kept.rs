@@ -73,6 +73,26 @@ async fn what_cannot_change_live_is_told_with_its_position_and_the_rest_takes_ef
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_development_server_stays_as_it_was_started() {
+    let dev = |lines: &str| {
+        let section = format!("provider = \"dev\"\n[auth.dev]\nallow_public = true\n{lines}");
+        CONFIG.replace("provider = \"oauth\"", &section)
+    };
+    let mut house = House::with(&dev(""), |launch| launch).await;
+    let edited = dev(
+        "client_metadata_from_loopback = true\npersist = true\naccess_token_ttl = \"5m\"\nrefresh_token_ttl = \"6m\"",
+    );
+    let log = house.until(UNCHANGED, async |house: &mut House| house.write(&edited)).await;
+    for key in ["client_metadata_from_loopback", "persist", "access_token_ttl", "refresh_token_ttl"] {
+        let line = log.lines().find(|line| line.contains(&format!(" auth.dev.{key}: ")));
+        assert!(line.is_some_and(|line| line.contains("it takes effect at the next start")), "{key}: {log}");
+    }
+    let asked = house.get("/dev/auth/authorize?client_id=http%3A%2F%2Flocalhost%3A1%2Fclient.json");
+    let page = asked.send().await.expect("an answer").text().await.expect("a page");
+    assert!(page.contains("client_metadata_from_loopback = true"), "nothing is fetched from this machine yet: {page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_made_under_a_rate_count_on_after_an_edit() {
     let mut house =
         House::with(&CONFIG.replace("[\"notes:read\"] }", "[\"notes:read\"], rate = \"1/h\" }"), |launch| launch).await;

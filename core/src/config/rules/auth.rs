@@ -32,12 +32,12 @@ pub(super) fn check(review: &mut Review<'_>) {
 }
 
 /// Fetching from this machine what a stranger names is for a server that no stranger reaches
-/// (draft-ietf-oauth-client-id-metadata-document, section "Server Side Request Forgery (SSRF) Attacks").
+/// (draft-ietf-oauth-client-id-metadata-document, section "Server Side Request Forgery (SSRF) Attacks"). Where the
+/// development server does not run, its section is not read.
 fn loopback_metadata(review: &mut Review<'_>) {
     let config = review.config;
-    let uses_dev = config.endpoints.values().any(|endpoint| config.provider_kind(endpoint) == ProviderKind::Dev);
     let open = config.server.public_url.as_ref().is_some_and(|url| url.has_host() && !is_loopback(url));
-    if config.auth.dev.client_metadata_from_loopback && uses_dev && open {
+    if config.auth.dev.client_metadata_from_loopback && open {
         review.error(
             &["auth", "dev", "client_metadata_from_loopback"],
             "whoever reaches server.public_url could make the server send requests to this machine",

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::{Review, is_plain_name};
-use crate::config::{nearest, sections::Endpoint};
+use crate::config::{nearest, resolve::metadata_path, sections::Endpoint};
 
 /// Paths that the server itself answers, with everything below them.
 const RESERVED: [&str; 10] = [
@@ -18,6 +18,10 @@ const RESERVED: [&str; 10] = [
     "/assets",
     "/favicon.ico",
 ];
+
+/// Where everything is the server's own, at once or below: what begins so as it comes is not taken for something behind the
+/// path of `public_url`.
+const OWN_TREES: [&str; 6] = ["/.well-known", "/docs", "/assets", "/dev/auth", "/api/tools", "/oauth/register"];
 
 pub(super) fn check(review: &mut Review<'_>) {
     let config = review.config;
@@ -38,6 +42,7 @@ pub(super) fn check(review: &mut Review<'_>) {
             );
         }
         path(review, name, endpoint);
+        unmistaken(review, name, endpoint);
         plugins(review, name, endpoint);
         resource(review, name, endpoint);
         if endpoint.default {
@@ -86,10 +91,7 @@ fn path(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
             "use letters, digits, - . _ and ~ between single slashes, such as \"/web-search/mcp\"",
         );
     }
-    let reserved = RESERVED
-        .iter()
-        .find(|reserved| path.strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-    if let Some(reserved) = reserved {
+    if let Some(reserved) = reserved(path) {
         review.wrong(
             &key,
             path,
@@ -97,6 +99,48 @@ fn path(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
             "write a path such as \"/mcp\"",
         );
     }
+}
+
+/// Outside, a path stands behind that of `public_url`, which a proxy may leave on: it must not be another's path then.
+fn unmistaken(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
+    let config = review.config;
+    let Some(url) = &config.server.public_url else { return };
+    let prefix = url.path().trim_end_matches('/');
+    // One that is the server's own is told where it stands.
+    if prefix.is_empty() || own_tree(prefix).is_some() {
+        return;
+    }
+    let key = ["endpoints", name, "path"];
+    if let Some(own) = own_tree(&format!("{prefix}{}", endpoint.path)) {
+        let problem = format!("behind the path of public_url would be taken for the server's own {own}");
+        return review.wrong(&key, &endpoint.path, problem, "write another, such as \"/mcp\"");
+    }
+    let Some(rest) = endpoint.path.strip_prefix(prefix) else { return };
+    let other = config.endpoints.iter().find(|(_, other)| other.path == rest);
+    let whose = match (other, reserved(rest)) {
+        (Some((other, _)), _) => {
+            format!("would be taken for the endpoint \"{other}\", which is at public_url + \"{rest}\"")
+        }
+        (None, Some(reserved)) => {
+            format!("would be taken for the server's own {reserved}, which is at public_url + \"{rest}\"")
+        }
+        (None, None) => return,
+    };
+    review.wrong(&key, &endpoint.path, whose, format!("write a path that does not begin with \"{prefix}\""));
+}
+
+/// The path of the server's own that this one is, or is below.
+fn reserved(path: &str) -> Option<&'static str> {
+    RESERVED.into_iter().find(|own| is_within(path, own))
+}
+
+/// The tree of the server's own that a path is in.
+pub(super) fn own_tree(path: &str) -> Option<&'static str> {
+    OWN_TREES.into_iter().find(|own| is_within(path, own))
+}
+
+fn is_within(path: &str, tree: &str) -> bool {
+    path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn plugins(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
@@ -170,6 +214,21 @@ fn apart(review: &mut Review<'_>, (other, earlier): (&str, &Endpoint), (name, en
             &key,
             message,
             "give each its own, or leave the key out: the default is public_url + path",
+        );
+    }
+    let public_url = config.public_url();
+    let metadata = |resource: &str| {
+        [None, Some(&*public_url)].map(|url| metadata_path(resource, url).trim_end_matches('/').to_owned())
+    };
+    let others = metadata(&other_resource);
+    // Where both follow from the paths, these are told apart.
+    let stated = endpoint.resource.is_some() || earlier.resource.is_some();
+    if stated && metadata(&resource).iter().any(|path| others.contains(path)) {
+        let key = ["endpoints", name, "resource"];
+        return review.error(
+            &key,
+            format!("the metadata of this resource would be where those of the endpoint \"{other}\" are"),
+            "give each resource a path of its own, or leave the key out: the default is public_url + path",
         );
     }
     let (Some(provider), Some(other_provider)) = (config.provider_for(name), config.provider_for(other)) else {

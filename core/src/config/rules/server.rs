@@ -3,7 +3,7 @@
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use url::Url;
 
-use super::Review;
+use super::{Review, endpoints::own_tree};
 use crate::config::{
     nearest,
     resolve::is_loopback,
@@ -81,6 +81,10 @@ fn public_url(review: &mut Review<'_>) {
         ("holds a query or a fragment", format!("write \"{}\"", bare(url)))
     } else if text.ends_with('/') {
         ("ends with a slash", format!("write \"{}\"", bare(url)))
+    } else if own_tree(url.path()).is_some() {
+        // Behind a proxy that leaves such a path on, nobody could tell what is meant.
+        let help = "write another, such as \"https://mcp.example.com/tools\"".to_owned();
+        ("has a path below which the server's own pages are", help)
     } else {
         return;
     };

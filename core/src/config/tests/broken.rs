@@ -346,6 +346,38 @@ const ROWS: &[Row] = &[
     row("public URL with a slash", &[("[server]", "[server]\npublic_url = \"http://localhost:10000/\"")], &[], &[
         r#"error: config.toml:2:14: server.public_url: "http://localhost:10000/" ends with a slash; write "http://localhost:10000""#,
     ]),
+    row("public URL below which the server's own pages are", &[("[server]", "[server]\npublic_url = \"http://localhost:10000/docs/a\"")], &[], &[
+        r#"error: config.toml:2:14: server.public_url: "http://localhost:10000/docs/a" has a path below which the server's own pages are; write another, such as "https://mcp.example.com/tools""#,
+    ]),
+    row("two endpoints under one address outside", &[
+        ("[server]", "[server]\npublic_url = \"http://localhost:10000/notes\""),
+        (END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/mcp\"\nplugins = [\"echo\"]\n"),
+    ], &[], &[
+        r#"error: config.toml:8:8: endpoints.notes.path: "/notes/mcp" would be taken for the endpoint "b", which is at public_url + "/mcp"; write a path that does not begin with "/notes""#,
+    ]),
+    row("an endpoint where a page of the server is outside", &[
+        ("[server]", "[server]\npublic_url = \"http://localhost:10000/notes\""),
+        ("/notes/mcp", "/notes/docs"),
+    ], &[], &[
+        r#"error: config.toml:8:8: endpoints.notes.path: "/notes/docs" would be taken for the server's own /docs, which is at public_url + "/docs"; write a path that does not begin with "/notes""#,
+    ]),
+    row("an endpoint that is like a page of the server outside", &[
+        ("[server]", "[server]\npublic_url = \"http://localhost:10000/api\""),
+        ("/notes/mcp", "/tools/mcp"),
+    ], &[], &[
+        r#"error: config.toml:8:8: endpoints.notes.path: "/tools/mcp" behind the path of public_url would be taken for the server's own /api/tools; write another, such as "/mcp""#,
+    ]),
+    row("two resources with metadata in one place", &[
+        (END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/mcp\"\nplugins = [\"echo\"]\nresource = \"https://other.example/notes/mcp/\"\n"),
+    ], &[], &[
+        r#"error: config.toml:16:12: endpoints.b.resource: the metadata of this resource would be where those of the endpoint "notes" are; give each resource a path of its own, or leave the key out: the default is public_url + path"#,
+    ]),
+    row("metadata at the root where another's are below", &[
+        ("[server]", "[server]\npublic_url = \"http://localhost:10000/tools\""),
+        (END, "echo = { scopes = [\"notes:read\"] }\n[endpoints.b]\npath = \"/mcp\"\nplugins = [\"echo\"]\nresource = \"http://localhost:10000/notes/mcp\"\n"),
+    ], &[], &[
+        r#"error: config.toml:17:12: endpoints.b.resource: the metadata of this resource would be where those of the endpoint "notes" are; give each resource a path of its own, or leave the key out: the default is public_url + path"#,
+    ]),
     row("public URL with a query", &[("[server]", "[server]\npublic_url = \"http://localhost:10000/a?b=c\"")], &[], &[
         r#"error: config.toml:2:14: server.public_url: "http://localhost:10000/a?b=c" holds a query or a fragment; write "http://localhost:10000/a""#,
     ]),

@@ -19,6 +19,19 @@ tools.echo = { scopes = ["x"] }
 "#;
 
 #[test]
+fn what_the_development_server_would_do_matters_where_it_runs_alone() {
+    for (provider, loads) in [("oauth", true), ("dev", false)] {
+        let text = format!(
+            "[server]\npublic_url = \"https://mcp.example.com\"\n[auth]\nprovider = \"{provider}\"\n[auth.oauth]\n\
+             issuer = \"https://auth.example.com\"\n[auth.dev]\nallow_public = true\n\
+             client_metadata_from_loopback = true\n{REST}"
+        );
+        let loaded = Folder::with(&text).load(&Environment::default());
+        assert_eq!(loaded.is_ok(), loads, "{provider}: {:?}", loaded.err());
+    }
+}
+
+#[test]
 fn whatever_no_profile_can_be_made_from_is_refused_where_it_stands() {
     const ENVIRONMENT: &str = "https://acme.scalekit.dev";
     let urls = [

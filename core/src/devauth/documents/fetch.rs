@@ -1,56 +1,36 @@
 //! Fetching one document from wherever a stranger says, without being led elsewhere (SSRF).
 //!
-//! Owns the HTTP clients, the resolving of names and every bound on an exchange. A name is resolved once, each of its
-//! addresses is judged, and the connection goes to those addresses: what a name service answers later is never
-//! asked. Must not know what a document means.
+//! Owns the exchange: one request, no redirect, no proxy, an answer within bounds of time and length. Where it goes is
+//! `connect`'s to decide. Must not know what a document means.
 
 use std::{
     error::Error as StdError,
     fmt, io,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
-use async_trait::async_trait;
-use http::{HeaderMap, Request, StatusCode, header};
+use bytes::Bytes;
+use futures_util::future::{self, Either};
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use http_cache_semantics::{CacheOptions, CachePolicy};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
 
 use super::{
-    address,
-    url::{DocumentUrl, LOCALHOST, is_localhost},
+    connect::{ConnectError, Connection, Connector, MAX_TRAFFIC, TooMuch, World},
+    turns::Place,
+    url::DocumentUrl,
 };
 
-/// How long connecting may take.
-const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// How long an exchange may take, the name's resolution and the body included.
-const TIME: Duration = Duration::from_secs(5);
+pub(super) const TIME: Duration = Duration::from_secs(5);
 /// Longest document, in bytes: what the draft recommends.
 pub(super) const MAX_BYTES: usize = 5 * 1024;
-/// Most names that are being resolved. The system's resolver cannot be stopped, so one that hangs keeps its place.
-pub(super) const MAX_LOOKUPS: usize = 8;
-
-/// Resolves names.
-#[async_trait]
-pub(super) trait Names: Send + Sync + 'static {
-    /// The addresses of a name.
-    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>>;
-}
-
-/// The system's resolver.
-pub(super) struct SystemNames;
-
-#[async_trait]
-impl Names for SystemNames {
-    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
-    }
-}
-
-/// What keeps an address from being connected to; `None` if nothing does.
-pub(super) type Judge = fn(IpAddr) -> Option<&'static str>;
 
 /// A document as it came.
 #[derive(Debug, Clone)]
@@ -83,94 +63,81 @@ pub(in crate::devauth) enum FetchFault {
     Coding(String),
     #[error("the document is longer than {MAX_BYTES} bytes; shorten it")]
     TooLong,
+    #[error("\"{0}\" sends more than {MAX_TRAFFIC} bytes around the document; shorten what comes before it")]
+    TooMuch(String),
     #[error("\"{0}\" ended the connection within the document")]
     Broken(String),
     #[error("this server cannot fetch documents; its log says why")]
-    NoClient,
-}
-
-/// The world as a fetcher sees it.
-pub(super) struct World {
-    pub(super) names: Arc<dyn Names>,
-    pub(super) judge: Judge,
-    /// Certificates that are trusted beside the system's.
-    pub(super) certificates: Vec<reqwest::Certificate>,
-    /// How long an exchange may take.
-    pub(super) time: Duration,
-}
-
-impl World {
-    /// As it is.
-    pub(super) fn real() -> Self {
-        Self { names: Arc::new(SystemNames), judge: address::special, certificates: Vec::new(), time: TIME }
-    }
+    NoTls,
 }
 
 /// Fetches documents.
 pub(super) struct Fetcher {
-    public: Arc<Guarded>,
-    certificates: Vec<reqwest::Certificate>,
+    connector: Connector,
     time: Duration,
-    clients: [OnceLock<Option<reqwest::Client>>; 2],
 }
 
 impl Fetcher {
     /// A fetcher. Nothing is opened or loaded before the first request.
-    pub(super) fn new(World { names, judge, certificates, time }: World) -> Self {
-        let lookups = Arc::new(Semaphore::new(MAX_LOOKUPS));
-        let public = Arc::new(Guarded { names, judge, lookups });
-        Self { public, certificates, time, clients: Default::default() }
+    pub(super) fn new(World { names, judge, certificates, time, patience: _ }: World) -> Self {
+        Self { connector: Connector::new(names, judge, certificates), time }
     }
 
-    /// Fetches the document.
-    pub(super) async fn fetch(&self, at: &DocumentUrl) -> Result<Fetched, FetchFault> {
-        let host = || at.host().to_owned();
-        let client = self.client(at.is_loopback()).ok_or(FetchFault::NoClient)?;
-        let request = client.get(at.url().clone()).header(header::ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(|error| no_answer(&error, at))?;
-        let status = response.status();
-        if status.is_redirection() {
-            return Err(FetchFault::Redirect { host: host(), status: status.as_u16() });
-        }
-        if status != StatusCode::OK {
-            return Err(FetchFault::Status { host: host(), status: status.as_u16() });
-        }
-        check_headers(response.headers())?;
-        if response.content_length().is_some_and(|length| length > MAX_BYTES as u64) {
-            return Err(FetchFault::TooLong);
-        }
-        let fresh_for = fresh_for(at, &response);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| no_body(&error, at))? {
-            if body.len() + chunk.len() > MAX_BYTES {
-                return Err(FetchFault::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Fetched { body, fresh_for })
+    /// Fetches the document; whoever asks has a place at its host.
+    pub(super) async fn fetch(&self, at: &DocumentUrl, at_host: &Place) -> Result<Fetched, FetchFault> {
+        let exchange = async {
+            let connection = self.connector.connect(at, at_host).await.map_err(|error| no_connection(&error, at))?;
+            exchange(connection, at).await
+        };
+        let late = |_| FetchFault::Timeout(at.host().to_owned());
+        tokio::time::timeout(self.time, exchange).await.map_err(late)?
     }
+}
 
-    /// The client for documents of this machine, or for all others.
-    fn client(&self, loopback: bool) -> Option<&reqwest::Client> {
-        let client = self.clients[usize::from(loopback)].get_or_init(|| {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("toolgate/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIME)
-                .timeout(self.time)
-                .redirect(reqwest::redirect::Policy::none())
-                // A proxy would resolve the name again, somewhere else.
-                .no_proxy()
-                .referer(false)
-                .pool_max_idle_per_host(0);
-            let builder = if loopback {
-                builder.dns_resolver(Arc::new(Localhost))
-            } else {
-                let builder = builder.tls_certs_merge(self.certificates.iter().cloned());
-                builder.https_only(true).dns_resolver(Arc::clone(&self.public))
-            };
-            builder.build().inspect_err(|error| tracing::warn!(%error, "no client metadata can be fetched")).ok()
-        });
-        client.as_ref()
+/// Asks for the document, once.
+async fn exchange(connection: Connection, at: &DocumentUrl) -> Result<Fetched, FetchFault> {
+    let failed = |error: hyper::Error| no_answer(&error, at);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await.map_err(failed)?;
+    let asked = async {
+        let response = sender.send_request(request(at)?).await.map_err(failed)?;
+        read(response, at).await
+    };
+    match future::select(pin!(asked), pin!(connection)).await {
+        Either::Left((fetched, _)) => fetched,
+        // What came before the connection ended is still there to be read.
+        Either::Right((_, asked)) => asked.await,
+    }
+}
+
+fn request(at: &DocumentUrl) -> Result<Request<Empty<Bytes>>, FetchFault> {
+    let url = at.url();
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let request = Request::get(target)
+        .header(header::HOST, at.host())
+        .header(header::USER_AGENT, concat!("toolgate/", env!("CARGO_PKG_VERSION")))
+        .header(header::ACCEPT, "application/json");
+    request.body(Empty::new()).map_err(|_| FetchFault::NoConnection(at.host().to_owned()))
+}
+
+async fn read(response: Response<Incoming>, at: &DocumentUrl) -> Result<Fetched, FetchFault> {
+    let host = || at.host().to_owned();
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(FetchFault::Redirect { host: host(), status: status.as_u16() });
+    }
+    if status != StatusCode::OK {
+        return Err(FetchFault::Status { host: host(), status: status.as_u16() });
+    }
+    check_headers(response.headers())?;
+    if response.body().size_hint().lower() > MAX_BYTES as u64 {
+        return Err(FetchFault::TooLong);
+    }
+    let fresh_for = fresh_for(at, &response);
+    match Limited::new(response.into_body(), MAX_BYTES).collect().await {
+        Ok(body) => Ok(Fetched { body: body.to_bytes().into(), fresh_for }),
+        Err(error) if error.is::<LengthLimitError>() => Err(FetchFault::TooLong),
+        Err(error) if came_too_much(&*error) => Err(FetchFault::TooMuch(host())),
+        Err(_) => Err(FetchFault::Broken(host())),
     }
 }
 
@@ -189,8 +156,8 @@ fn check_headers(headers: &HeaderMap) -> Result<(), FetchFault> {
 }
 
 /// How long HTTP lets a cache that serves several users keep this answer.
-fn fresh_for(at: &DocumentUrl, response: &reqwest::Response) -> Duration {
-    let mut answered = http::Response::new(());
+fn fresh_for(at: &DocumentUrl, response: &Response<Incoming>) -> Duration {
+    let mut answered = Response::new(());
     *answered.status_mut() = response.status();
     *answered.headers_mut() = response.headers().clone();
     let Ok(asked) = Request::get(at.as_str()).body(()) else { return Duration::ZERO };
@@ -198,99 +165,46 @@ fn fresh_for(at: &DocumentUrl, response: &reqwest::Response) -> Duration {
     CachePolicy::new_options(&asked, &answered, now, CacheOptions::default()).time_to_live(now)
 }
 
-fn no_answer(error: &reqwest::Error, at: &DocumentUrl) -> FetchFault {
+fn no_connection(error: &ConnectError, at: &DocumentUrl) -> FetchFault {
     let host = at.host().to_owned();
     // For the operator alone: it may name addresses of this network.
-    tracing::info!(client_id = at.as_str(), cause = %Causes(error), "client metadata could not be fetched");
-    if causes(error).any(|cause| cause.is::<NotPublic>()) {
-        FetchFault::NoPublicAddress(host)
-    } else if error.is_timeout() {
-        FetchFault::Timeout(host)
-    } else if Causes(error).to_string().contains("certificate") {
-        FetchFault::Certificate(host)
-    } else {
-        FetchFault::NoConnection(host)
+    tracing::info!(client_id = at.as_str(), cause = %error, "client metadata could not be fetched");
+    match error {
+        ConnectError::Unresolved(_) | ConnectError::NoAddress | ConnectError::Special(..) => {
+            FetchFault::NoPublicAddress(host)
+        }
+        ConnectError::Certificate(_) => FetchFault::Certificate(host),
+        ConnectError::NoTls(_) => FetchFault::NoTls,
+        ConnectError::Failed(error) if error.kind() == io::ErrorKind::TimedOut => FetchFault::Timeout(host),
+        ConnectError::Failed(error) if came_too_much(error) => FetchFault::TooMuch(host),
+        ConnectError::Failed(_) => FetchFault::NoConnection(host),
     }
 }
 
-fn no_body(error: &reqwest::Error, at: &DocumentUrl) -> FetchFault {
+fn no_answer(error: &hyper::Error, at: &DocumentUrl) -> FetchFault {
     let host = at.host().to_owned();
-    if error.is_timeout() { FetchFault::Timeout(host) } else { FetchFault::Broken(host) }
+    tracing::info!(client_id = at.as_str(), cause = %Causes(error), "client metadata could not be fetched");
+    if came_too_much(error) { FetchFault::TooMuch(host) } else { FetchFault::NoConnection(host) }
+}
+
+fn came_too_much(error: &(dyn StdError + 'static)) -> bool {
+    let inner = |error: &'_ (dyn StdError + 'static)| error.downcast_ref::<io::Error>().is_some_and(is_too_much);
+    causes(error).any(inner)
+}
+
+fn is_too_much(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// An error with its causes, which is where reqwest keeps what happened.
-struct Causes<'a>(&'a reqwest::Error);
+/// An error with its causes, which is where hyper keeps what happened.
+struct Causes<'a>(&'a hyper::Error);
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The first names the URL, which is told beside it.
-        causes(self.0).skip(1).try_for_each(|cause| write!(f, "{cause}; "))
+        causes(self.0).try_for_each(|cause| write!(f, "{cause}; "))
     }
-}
-
-/// The name has no address, or one that must not be connected to.
-#[derive(Debug, thiserror::Error)]
-enum NotPublic {
-    #[error("the name cannot be resolved")]
-    Unresolved(#[source] io::Error),
-    #[error("the name has no address")]
-    None,
-    #[error("the name has the address {0}, which is {1}")]
-    Special(IpAddr, &'static str),
-}
-
-/// Resolves a name for one connection and lets it have public addresses alone.
-struct Guarded {
-    names: Arc<dyn Names>,
-    judge: Judge,
-    lookups: Arc<Semaphore>,
-}
-
-impl Guarded {
-    async fn addresses(&self, name: String) -> Result<Vec<IpAddr>, NotPublic> {
-        let closed = |_| NotPublic::Unresolved(io::Error::other("no place to resolve it"));
-        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(closed)?;
-        let names = Arc::clone(&self.names);
-        let lookup = tokio::spawn(async move {
-            let found = names.addresses(&name).await;
-            drop(place);
-            found
-        });
-        let found = lookup.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let found = found.map_err(NotPublic::Unresolved)?;
-        if found.is_empty() {
-            return Err(NotPublic::None);
-        }
-        // One that leads inside is enough: such a name is not in good hands.
-        match found.iter().find_map(|address| Some((*address, (self.judge)(*address)?))) {
-            Some((address, kind)) => Err(NotPublic::Special(address, kind)),
-            None => Ok(found),
-        }
-    }
-}
-
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = Self { names: self.names.clone(), judge: self.judge, lookups: self.lookups.clone() };
-        Box::pin(async move { Ok(sockets(guard.addresses(name.as_str().to_owned()).await?)) })
-    }
-}
-
-/// Knows one name, and asks nobody.
-struct Localhost;
-
-impl Resolve for Localhost {
-    fn resolve(&self, name: Name) -> Resolving {
-        let known = is_localhost(name.as_str());
-        Box::pin(async move { if known { Ok(sockets(LOCALHOST.to_vec())) } else { Err(NotPublic::None.into()) } })
-    }
-}
-
-/// Port 0 stands for that of the URL.
-fn sockets(addresses: Vec<IpAddr>) -> Addrs {
-    Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)))
 }

@@ -1,14 +1,16 @@
 //! Clients that are named by a URL, where a document says what they are (client id metadata documents,
 //! draft-ietf-oauth-client-id-metadata-document).
 //!
-//! Owns how a client id becomes a described client: `url` judges the text, `fetch` gets the document without being led
-//! elsewhere, `content` judges what it says; here it is kept for as long as HTTP lets it, and fetched once however many
+//! Owns how a client id becomes a described client: `url` judges the text, `connect` and `fetch` get the document
+//! without being led elsewhere, `content` judges what it says; here it is kept for as long as HTTP lets it, and fetched once however many
 //! ask. What was wrong is kept by nobody (the draft forbids it): a developer who mends a document sees it at the next
 //! try, and the pace of fetching is bounded instead.
 
 mod address;
+mod connect;
 mod content;
 mod fetch;
+mod turns;
 mod url;
 
 #[cfg(test)]
@@ -20,9 +22,11 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::{future::Cache, policy::EvictionPolicy};
 use tokio::sync::Semaphore;
 
+use connect::World;
 use content::ContentFault;
 pub(super) use fetch::FetchFault;
-use fetch::{Fetcher, World};
+use fetch::Fetcher;
+use turns::Turns;
 use url::Rules;
 pub(super) use url::{DocumentUrl, UrlFault};
 
@@ -35,10 +39,11 @@ pub(super) const MAX_DOCUMENTS: u64 = 256;
 const KEPT: (u64, u64) = (30, 24 * 60 * 60);
 /// A redirect URI that a kept document does not hold makes it be fetched again, but not this soon; in seconds.
 const RECHECK: u64 = 10;
-/// Most documents that are being fetched at a time; further ones wait.
-const MAX_FETCHES: usize = 8;
+/// Most documents that are being fetched at a time; further ones wait. As many as the pace lets begin at once, or a few
+/// that are slow would hold up all others.
+const MAX_FETCHES: usize = 64;
 /// How long a sign-in waits for its turn and its document.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How fast documents are fetched, whoever asks: a stranger must not make this server knock at somebody's door at will.
 #[derive(Debug, Clone, Copy)]
@@ -85,15 +90,17 @@ pub(super) struct Documents {
     rules: Rules,
     fetcher: Fetcher,
     kept: Cache<String, Result<Arc<Described>, Fault>>,
+    turns: Turns,
     places: Semaphore,
     pace: DefaultDirectRateLimiter,
+    patience: Duration,
 }
 
 impl Documents {
-    /// None yet. `own_origin` is this server's own, `loopback_setting` what an operator writes to have documents of this
-    /// machine fetched.
-    pub(super) fn new(loopback: bool, loopback_setting: &'static str, own_origin: String) -> Self {
-        let rules = Rules { loopback, loopback_setting, own_origin };
+    /// None yet. `own_origin` and `own_port` are this server's, `loopback_setting` is what an operator writes to have
+    /// documents of this machine fetched.
+    pub(super) fn new(loopback: bool, loopback_setting: &'static str, own_origin: String, own_port: u16) -> Self {
+        let rules = Rules { loopback, loopback_setting, own_origin, own_port };
         Self::with(rules, World::real(), Pace::USUAL)
     }
 
@@ -104,8 +111,9 @@ impl Documents {
             .time_to_live(Duration::from_secs(KEPT.1))
             .build();
         let quota = Quota::per_second(pace.per_second).allow_burst(pace.burst);
-        let (places, pace) = (Semaphore::new(MAX_FETCHES), RateLimiter::direct(quota));
-        Self { rules, fetcher: Fetcher::new(world), kept, places, pace }
+        let (turns, places, pace) = (Turns::default(), Semaphore::new(MAX_FETCHES), RateLimiter::direct(quota));
+        let patience = world.patience;
+        Self { rules, fetcher: Fetcher::new(world), kept, turns, places, pace, patience }
     }
 
     /// Whether a client id may be where a document is. Fetches nothing.
@@ -141,12 +149,14 @@ impl Documents {
     }
 
     async fn fetch(&self, at: DocumentUrl, now: u64) -> Result<Arc<Described>, Fault> {
-        self.pace.check().map_err(|_| Fault::Busy)?;
         let fetch = async {
+            let at_host = self.turns.at(at.url().host_str().unwrap_or_default()).await.ok_or(Fault::Busy)?;
+            // After the wait: who asks one slow host again and again must not use up what others may fetch.
+            self.pace.check().map_err(|_| Fault::Busy)?;
             let _place = self.places.acquire().await.map_err(|_| Fault::Busy)?;
-            Ok::<_, Fault>(self.fetcher.fetch(&at).await?)
+            Ok::<_, Fault>(self.fetcher.fetch(&at, &at_host).await?)
         };
-        let fetched = tokio::time::timeout(PATIENCE, fetch).await.map_err(|_| Fault::Busy)??;
+        let fetched = tokio::time::timeout(self.patience, fetch).await.map_err(|_| Fault::Busy)??;
         let metadata = content::read(at.as_str(), &fetched.body)?;
         let (shortest, longest) = if at.is_loopback() { (0, 0) } else { KEPT };
         let fresh_for = fetched.fresh_for.as_secs().clamp(shortest, longest);

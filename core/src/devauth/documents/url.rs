@@ -45,7 +45,7 @@ pub(in crate::devauth) enum UrlFault {
 }
 
 /// What this server's own settings say of client ids.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Rules {
     /// Whether documents may come from this machine.
     pub(super) loopback: bool,
@@ -53,6 +53,8 @@ pub(super) struct Rules {
     pub(super) loopback_setting: &'static str,
     /// Scheme, host and port of this server.
     pub(super) own_origin: String,
+    /// The port that this server listens on.
+    pub(super) own_port: u16,
 }
 
 impl DocumentUrl {
@@ -94,7 +96,8 @@ impl DocumentUrl {
         if !(port >= 1024 || port == 443 || loopback && port == 80) {
             return Err(UrlFault::Port(port));
         }
-        if url.origin().ascii_serialization() == rules.own_origin {
+        // This machine has many names, and a request to itself could ask for the next one.
+        if url.origin().ascii_serialization() == rules.own_origin || (loopback && port == rules.own_port) {
             return Err(UrlFault::Ourselves);
         }
         let literal = match url.host() {
@@ -110,7 +113,7 @@ impl DocumentUrl {
 
     #[cfg(test)]
     pub(in crate::devauth) fn of(client_id: &str) -> Self {
-        let rules = Rules { loopback: true, loopback_setting: "", own_origin: String::new() };
+        let rules = Rules { loopback: true, ..Rules::default() };
         Self::read(client_id, &rules).unwrap()
     }
 
@@ -152,7 +155,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// RFC 6761 section 6.3.
-pub(super) fn is_localhost(name: &str) -> bool {
+fn is_localhost(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
 }
@@ -167,7 +170,8 @@ mod tests {
     use super::*;
 
     fn rules(loopback: bool) -> Rules {
-        Rules { loopback, loopback_setting: "the_key = true", own_origin: "http://localhost:10000".to_owned() }
+        let own_origin = "https://mcp.example.com:8443".to_owned();
+        Rules { loopback, loopback_setting: "the_key = true", own_origin, own_port: 10000 }
     }
 
     #[test]
@@ -239,8 +243,18 @@ mod tests {
             // A port that is out of range, or a host that is none, are told by the parser.
             assert_eq!(found, Err(expected), "{client_id}");
         }
-        let ours = "http://localhost:10000/client.json";
-        assert_eq!(DocumentUrl::read(ours, &rules(true)), Err(Ourselves));
+        for ours in [
+            "https://mcp.example.com:8443/client.json",
+            "http://localhost:10000/client.json",
+            "http://app.localhost:10000/client.json",
+            "http://127.0.0.1:10000/client.json",
+            "http://127.9.9.9:10000/client.json",
+            "http://[::1]:10000/client.json",
+            "http://[::ffff:7f00:1]:10000/client.json",
+            "https://localhost:10000/client.json",
+        ] {
+            assert_eq!(DocumentUrl::read(ours, &rules(true)), Err(Ourselves), "{ours}");
+        }
     }
 
     #[test]

@@ -12,20 +12,25 @@ fn set_cookies(response: &Response) -> HashMap<String, String> {
     lines.map(|line| line.split_once('=').unwrap()).map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect()
 }
 
-/// The page that a browser gets which signed in as this user before.
-async fn page_for(server: &Server, user: &str, parameters: &Pairs<'_>) -> String {
+/// The page that a browser gets with these cookies.
+async fn page_for(server: &Server, cookies: &str, parameters: &Pairs<'_>) -> String {
     let request = server.http.get(server.url("/authorize")).query(parameters);
-    let response = request.header(header::COOKIE, format!("a=b; devauth-user={user}")).send().await.unwrap();
+    let response = request.header(header::COOKIE, format!("a=b; {cookies}")).send().await.unwrap();
     response.text().await.unwrap()
 }
 
-/// Allows these scopes, and redeems the code.
-async fn allow(server: &Server, client: &Registered, user: &str, scopes: &[&str]) -> Value {
-    let consent = server.consent(&request(client)).await;
+/// Allows this as somebody, redeems the code, and gives the cookies that the browser has then.
+async fn allow(server: &Server, parameters: &Pairs<'_>, user: &str, scopes: &[&str]) -> String {
+    let consent = server.consent(parameters).await;
     let mut fields = vec![("user", user), ("decision", "allow")];
     fields.extend(scopes.iter().map(|scope| ("scope", *scope)));
-    let code = answer(&server.decide(&consent, &fields).await)["code"].clone();
-    server.redeem(client, &code).await.1
+    let decided = server.decide(&consent, &fields).await;
+    let client = parameters.iter().find(|(name, _)| *name == "client_id").unwrap().1;
+    let client = Registered { id: client.to_owned(), secret: None };
+    assert_eq!(server.redeem(&client, &answer(&decided)["code"]).await.0, StatusCode::OK);
+    let kept =
+        set_cookies(&decided).into_iter().filter(|(name, _)| ["devauth-user", "devauth-browser"].contains(&&**name));
+    kept.map(|(name, rest)| format!("{name}={}", rest.split(';').next().unwrap())).collect::<Vec<_>>().join("; ")
 }
 
 /// The part of the page from one text to the next.
@@ -40,25 +45,29 @@ async fn a_client_that_a_person_does_not_know_is_told_from_one_that_was_allowed_
     let server = Server::start().await;
     let client = server.public_client().await;
     let new = "This client is new here: it registered itself";
-    let html = page_for(&server, "ada", &request(&client)).await;
+    let html = page_for(&server, "devauth-user=ada", &request(&client)).await;
     assert!(html.contains(&format!("{new} moments ago, and you have not")), "{html}");
     server.auth.advance(Duration::from_secs(3 * 3600));
-    let html = page_for(&server, "ada", &request(&client)).await;
+    let html = page_for(&server, "devauth-user=ada", &request(&client)).await;
     assert!(html.contains(&format!("{new} 3 hours ago, and you have not")), "{html}");
-    allow(&server, &client, "ada", &["web-search:read"]).await;
-    let html = page_for(&server, "ada", &request(&client)).await;
+    let mine = allow(&server, &request(&client), "ada", &["web-search:read"]).await;
+    let html = page_for(&server, &mine, &request(&client)).await;
     assert!(!html.contains(new), "{html}");
-    assert!(html.contains("It registered 3 hours ago, and you have allowed it in before."), "{html}");
-    // Who sends people here can sign in here as well, but not in their browsers.
+    assert!(html.contains("It registered 3 hours ago, and you have allowed it in this browser before."), "{html}");
+    // Who sends people here can sign in here as well, under any name, but not in their browsers.
+    let other = server.public_client().await;
+    let elsewhere = allow(&server, &request(&other), "ada", &["web-search:read"]).await;
     for html in [
-        page_for(&server, "grace", &request(&client)).await,
+        page_for(&server, "devauth-user=ada", &request(&client)).await,
+        page_for(&server, "devauth-user=ada; devauth-browser=", &request(&client)).await,
+        page_for(&server, &elsewhere, &request(&client)).await,
         server.consent(&request(&client)).await.html,
-        page_for(&server, "ada", &request(&server.public_client().await)).await,
+        page_for(&server, &mine, &request(&other)).await,
     ] {
         assert!(html.contains(new), "{html}");
     }
     server.auth.advance(Duration::from_secs(3601));
-    assert!(page_for(&server, "ada", &request(&client)).await.contains(new), "what ended is forgotten");
+    assert!(page_for(&server, &mine, &request(&client)).await.contains(new), "what ended is forgotten");
 }
 
 #[tokio::test]
@@ -91,14 +100,31 @@ async fn nobody_is_sent_on_unasked_to_a_place_that_they_have_no_reason_to_trust(
     assert_eq!(answer(&response)["error"], "invalid_scope", "a program on this computer is told at once");
 
     // Who has allowed the client something, in this browser, is sent on.
-    let consent = server.consent(&changed(request(&client), &[("redirect_uri", &away)])).await;
-    let fields = [("user", "ada"), ("scope", "web-search:read"), ("decision", "allow")];
-    let code = answer(&server.decide(&consent, &fields).await)["code"].clone();
-    assert_eq!(server.redeem(&client, &code).await.0, StatusCode::OK);
-    for (user, status) in [("ada", StatusCode::SEE_OTHER), ("grace", StatusCode::BAD_REQUEST)] {
+    let mine =
+        allow(&server, &changed(request(&client), &[("redirect_uri", &away)]), "ada", &["web-search:read"]).await;
+    for (cookies, status) in [(&*mine, StatusCode::SEE_OTHER), ("devauth-user=ada", StatusCode::BAD_REQUEST)] {
         let request = server.http.get(server.url("/authorize")).query(&wrong(&away));
-        let response = request.header(header::COOKIE, format!("devauth-user={user}")).send().await.unwrap();
-        assert_eq!(response.status(), status, "{user}");
+        let response = request.header(header::COOKIE, cookies).send().await.unwrap();
+        assert_eq!(response.status(), status, "{cookies}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_without_a_persons_notice_is_answered_without_one() {
+    let server = Server::start().await;
+    let client = server
+        .registered(json!({ "redirect_uris": ["https://client.example/cb"], "token_endpoint_auth_method": "none" }))
+        .await;
+    let asked = changed(request(&client), &[("redirect_uri", "https://client.example/cb"), ("prompt", "none")]);
+    for (asked, error) in [
+        (asked.clone(), "login_required"),
+        (changed(asked.clone(), &[("code_challenge", "")]), "invalid_request"),
+        (changed(asked, &[("prompt", "login none")]), "login_required"),
+    ] {
+        let response = server.authorize(&asked).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{asked:?}");
+        let answer = answer(&response);
+        assert_eq!((&*answer["error"], &*answer["state"]), (error, "st&te=1"), "{asked:?}");
     }
 }
 
@@ -106,9 +132,9 @@ async fn nobody_is_sent_on_unasked_to_a_place_that_they_have_no_reason_to_trust(
 async fn stepping_up_shows_what_is_new_and_what_is_held() {
     let server = Server::start().await;
     let client = server.public_client().await;
-    allow(&server, &client, "ada", &["web-search:read"]).await;
+    let mine = allow(&server, &request(&client), "ada", &["web-search:read"]).await;
 
-    let html = page_for(&server, "ada", &request(&client)).await;
+    let html = page_for(&server, &mine, &request(&client)).await;
     assert!(html.contains("to do more with your tools?"), "{html}");
     let fresh = between(&html, "<legend>New: it asks for this as well", "</fieldset>");
     assert!(fresh.contains("value=\"web-search:write\" checked") && !fresh.contains("web-search:read"), "{fresh}");
@@ -118,19 +144,20 @@ async fn stepping_up_shows_what_is_new_and_what_is_held() {
     // Somebody else, another client, another resource: nothing is held.
     let other = server.public_client().await;
     for html in [
-        page_for(&server, "grace", &request(&client)).await,
+        page_for(&server, &mine.replace("user=ada", "user=grace"), &request(&client)).await,
+        page_for(&server, "devauth-user=ada", &request(&client)).await,
         server.consent(&request(&client)).await.html,
-        page_for(&server, "ada", &request(&other)).await,
+        page_for(&server, &mine, &request(&other)).await,
     ] {
         assert!(html.contains("<legend>It may</legend>") && !html.contains("Already allowed"), "{html}");
     }
     server.auth.offer(settings().scopes, vec![RESOURCE.to_owned(), OTHER_RESOURCE.to_owned()]);
     let elsewhere = changed(request(&client), &[("resource", OTHER_RESOURCE)]);
-    assert!(!page_for(&server, "ada", &elsewhere).await.contains("Already allowed"));
+    assert!(!page_for(&server, &mine, &elsewhere).await.contains("Already allowed"));
 
     // Nothing new: the same again.
     let again = changed(request(&client), &[("scope", "web-search:read"), ("resource", RESOURCE)]);
-    let html = page_for(&server, "ada", &again).await;
+    let html = page_for(&server, &mine, &again).await;
     assert!(html.contains("Already allowed") && !html.contains("as well") && !html.contains("do more"), "{html}");
 }
 
@@ -148,11 +175,17 @@ async fn the_name_that_was_typed_is_remembered_in_that_browser_once_it_was_used(
         server.decide(&consent, &[("user", "ada"), ("scope", "web-search:read"), ("decision", "allow")]).await;
     let cookies = set_cookies(&allowed);
     assert_eq!(cookies["devauth-user"], "ada; Path=/dev/auth; Max-Age=2592000; HttpOnly; SameSite=Lax");
-    assert_eq!(cookies.len(), 2, "and the transaction's own is taken away: {cookies:?}");
-    let html = page_for(&server, "ada", &request(&client)).await;
+    let (browser, rest) = cookies["devauth-browser"].split_once(';').unwrap();
+    assert_eq!((browser.len(), rest), (43, " Path=/dev/auth; Max-Age=2592000; HttpOnly; SameSite=Lax"));
+    assert_eq!(cookies.len(), 3, "and the transaction's own is taken away: {cookies:?}");
+    let mut again = server.consent(&request(&client)).await;
+    again.cookie = format!("{}; devauth-browser={browser}", again.cookie);
+    let allowed = server.decide(&again, &[("user", "ada"), ("scope", "web-search:read"), ("decision", "allow")]).await;
+    assert!(set_cookies(&allowed)["devauth-browser"].starts_with(browser), "a browser stays the same");
+    let html = page_for(&server, "devauth-user=ada", &request(&client)).await;
     assert!(html.contains("value=\"ada\"") && html.contains("You were <bdi>ada</bdi> here last time."), "{html}");
     for forged in ["", "a b", "\"><script>", &"a".repeat(65), "%61", "ada;x"] {
-        let html = page_for(&server, forged, &request(&client)).await;
+        let html = page_for(&server, &format!("devauth-user={forged}"), &request(&client)).await;
         let expected = if forged == "ada;x" { "ada" } else { "dev-user" };
         assert!(html.contains(&format!("value=\"{expected}\"")) && !html.contains("<script"), "{forged}: {html}");
     }
@@ -166,8 +199,8 @@ async fn over_https_the_cookies_can_be_set_by_this_host_alone() {
     let cookie = auth.transaction_cookie("abcdefghij", "secret", 600);
     let expected = "__Host-devauth-abcdefgh=secret; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure";
     assert_eq!(cookie, expected);
-    assert_eq!(auth.remembered_user(&["devauth-user=eve; __Host-devauth-user=ada"]), Some("ada"));
-    assert_eq!(auth.remembered_user(&["devauth-user=eve"]), None);
+    assert_eq!(auth.visitor(&["devauth-user=eve; __Host-devauth-user=ada"]).user, Some("ada"));
+    assert_eq!(auth.visitor(&["devauth-user=eve"]).user, None);
 }
 
 #[tokio::test]
@@ -198,7 +231,7 @@ async fn a_form_that_must_be_mended_says_what_and_where() {
     let html = server.decide(&consent, &sent).await.text().await.unwrap();
     assert!(html.contains("<a href=\"#user\">A user name has"), "{html}");
     assert!(html.contains("aria-describedby=\"complaint user-hint\" aria-invalid=\"true\""), "{html}");
-    assert!(html.contains("<title>Mend the form: "), "{html}");
+    assert!(html.contains("<title>Please correct the form: "), "{html}");
     let sent = [("user", "ada"), ("decision", "allow")];
     let html = server.decide(&consent, &sent).await.text().await.unwrap();
     assert!(html.contains("<a href=\"#scope-1\">Tick at least one") && html.contains("id=\"scope-1\""), "{html}");
@@ -220,6 +253,7 @@ async fn a_site_that_vouches_for_a_client_is_told_from_where_the_answer_goes() {
         assert!(matches!(only.applicant.origin, Origin::Document(_)));
         only
     };
+    let mine = allow(&server, &to("https://editor.example/cb"), "ada", &["web-search:read"]).await;
     let at = |host: &str| crate::devauth::documents::DocumentUrl::of(&format!("https://{host}/client.json"));
     for (vouches, redirect_uri, warned) in [
         ("editor.example", "https://editor.example/cb", None),
@@ -233,7 +267,12 @@ async fn a_site_that_vouches_for_a_client_is_told_from_where_the_answer_goes() {
     ] {
         pending.applicant.origin = Origin::Document(at(vouches));
         redirect_uri.clone_into(&mut pending.redirect_uri);
-        let html = server.auth.consent_page(&server.auth.ledger(), "t", &pending, None, None).html;
+        let page = |cookies: &str| {
+            server.auth.consent_page(&server.auth.ledger(), "t", &pending, &server.auth.visitor(&[cookies]), None).html
+        };
+        let html = page("devauth-user=ada");
+        assert!(html.contains("This client is new here: you have not"), "{html}");
+        let html = page(&mine);
         assert!(html.contains(&format!("<strong>{vouches}</strong> vouches")), "{html}");
         assert_eq!(html.contains("class=\"note\""), warned.is_some(), "{vouches} {redirect_uri}: {html}");
         assert!(warned.is_none_or(|warned| html.contains(warned)), "{vouches} {redirect_uri}: {html}");

@@ -1,5 +1,6 @@
 //! The server over a real loopback socket, spoken to as clients and browsers do: no cookie jar, no redirects followed.
 
+mod bounds;
 mod consent;
 mod documents;
 mod refusals;
@@ -46,9 +47,10 @@ struct Consent {
     html: String,
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         issuer: String::new(),
+        port: 0,
         scopes: vec![
             ("web-search:read".to_owned(), "Search the web".to_owned()),
             ("web-search:write".to_owned(), "Crawl sites".to_owned()),
@@ -74,7 +76,8 @@ impl Server {
     async fn with(mut settings: Settings) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        let issuer = format!("http://127.0.0.1:{}/dev/auth", listener.local_addr().unwrap().port());
+        settings.port = listener.local_addr().unwrap().port();
+        let issuer = format!("http://127.0.0.1:{}/dev/auth", settings.port);
         settings.issuer.clone_from(&issuer);
         let auth = DevAuth::open(settings).unwrap();
         let app = poem::Route::new().nest("/dev/auth", auth.routes());

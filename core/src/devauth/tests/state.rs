@@ -1,13 +1,9 @@
-//! What outlives a restart, what bounds it, and what a damaged state folder says.
+//! What outlives a restart, what writing it holds up, and what a damaged state folder says.
 
 use std::{fs, path::PathBuf};
 
 use super::*;
-use crate::devauth::{
-    OpenError,
-    client::{Client, Metadata},
-    ledger::{Ledger, MAX_CLIENTS, MAX_PENDING, MAX_REVOCATIONS, Pending, Revocations},
-};
+use crate::devauth::OpenError;
 
 /// A folder that goes away with the test.
 struct Folder(PathBuf);
@@ -131,40 +127,45 @@ fn settings_that_cannot_work_are_refused() {
     fs::remove_file(&file.0).unwrap();
 }
 
-#[test]
-fn there_is_an_end_to_what_is_remembered() {
-    let mut pending = Pending::default();
-    for n in 0..=MAX_PENDING {
-        pending.add(n.to_string(), n, 0, 60);
+#[tokio::test]
+async fn a_revocation_that_could_not_be_saved_is_saved_when_it_is_asked_for_again() {
+    let folder = Folder::new();
+    let server = Server::with(folder.settings()).await;
+    let client = server.public_client().await;
+    let tokens = server.sign_in(&client).await;
+    let refresh_token = text(&tokens, "refresh_token");
+    let form = [("token", refresh_token.as_str()), ("client_id", &client.id)];
+    fs::remove_dir_all(&folder.0).unwrap();
+    for _ in 0..2 {
+        assert_eq!(server.post("/revoke", &form).await.0, StatusCode::SERVICE_UNAVAILABLE);
     }
-    assert!(pending.peek("0", 1).is_none(), "the oldest left");
-    assert_eq!(pending.take("1", 1), Some(1));
-    assert_eq!(pending.take("1", 1), None, "taken once");
-    assert!(pending.peek("2", 60).is_none(), "ended");
+    fs::create_dir(&folder.0).unwrap();
+    assert_eq!(server.post("/revoke", &form).await.0, StatusCode::OK);
+    let kept: Value = serde_json::from_slice(&fs::read(folder.0.join("grants.json")).unwrap()).unwrap();
+    assert_eq!((kept["grants"].as_object().unwrap().len(), kept["revoked"].as_object().unwrap().len()), (0, 1));
+}
 
-    let mut ledger = Ledger::default();
-    for n in 0..=MAX_CLIENTS as u64 {
-        let metadata = Metadata {
-            client_name: None,
-            redirect_uris: vec![],
-            grant_types: vec![],
-            response_types: vec![],
-            token_endpoint_auth_method: "none".to_owned(),
-            scope: None,
-            echoed: serde_json::Map::new(),
-        };
-        // The second is the longest unused.
-        let last_used = if n == 1 { 0 } else { n + 1 };
-        ledger.add_client(n.to_string(), Client { issued_at: 0, last_used, secret_digest: None, metadata });
-    }
-    assert_eq!(ledger.clients.len(), MAX_CLIENTS);
-    assert!(ledger.clients.contains_key("0") && !ledger.clients.contains_key("1"));
-
-    let revocations = Revocations::default();
-    for n in 0..MAX_REVOCATIONS {
-        assert!(revocations.add_token(n.to_string(), 100, 0));
-    }
-    assert!(!revocations.add_token("one more".to_owned(), 100, 0), "refused rather than forgetting another");
-    assert!(revocations.add_token("one more".to_owned(), 200, 100), "there is room once the others expired");
-    assert!(!revocations.holds("0"));
+#[tokio::test]
+async fn a_slow_disk_holds_up_nobody_who_writes_nothing() {
+    let folder = Folder::new();
+    let server = Server::with(folder.settings()).await;
+    let client = server.public_client().await;
+    let machine = server.machine().await;
+    let code = server.code(&request(&client)).await;
+    let writing = server.auth.state_dir.as_ref().unwrap().hold_grants();
+    let redemption = server.redeem(&client, &code);
+    let others = async {
+        while server.auth.ledger().grants.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let secret = machine.secret.clone().unwrap();
+        let form = [("grant_type", "client_credentials"), ("client_id", &machine.id), ("client_secret", &secret)];
+        assert_eq!(server.token(&form).await.0, StatusCode::OK);
+        server.public_client().await;
+        server.consent(&request(&client)).await;
+        drop(writing);
+    };
+    let both = async { tokio::join!(redemption, others) };
+    let ((status, tokens), ()) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("nobody waits");
+    assert_eq!(status, StatusCode::OK, "{tokens}");
 }

@@ -24,10 +24,15 @@ const LONGEST: usize = 4 * 1024 * 1024;
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Stranger;
 
-/// What of a request an error's page needs to know; nothing if none was asked for.
-pub(in crate::http) struct Asked(Option<Opened>);
+/// What of a request an error's page needs to know, if a page was asked for.
+pub(in crate::http) enum Asked {
+    /// OAuth, whose answers are JSON whatever is accepted (RFC 6749 section 5.2).
+    Protocol,
+    Json,
+    Page(Opened),
+}
 
-struct Opened {
+pub(in crate::http) struct Opened {
     path: String,
     method: http::Method,
     headers: HeaderMap,
@@ -35,12 +40,29 @@ struct Opened {
 
 impl Asked {
     pub(in crate::http) fn of(request: &Request) -> Self {
-        Self(wants_page(request.headers()).then(|| Opened {
+        if is_protocol(request) {
+            return Self::Protocol;
+        }
+        if !wants_page(request.headers()) {
+            return Self::Json;
+        }
+        Self::Page(Opened {
             path: request.uri().path().to_owned(),
             method: request.method().clone(),
             headers: request.headers().get(header::HOST).map(|host| (header::HOST, host.clone())).into_iter().collect(),
-        }))
+        })
     }
+}
+
+/// Whether a program speaks OAuth here, though it may not say what it accepts. Whoever merely opens such an address is told
+/// what it is.
+fn is_protocol(request: &Request) -> bool {
+    const POSTED: [&str; 5] =
+        ["/oauth/register", "/dev/auth/register", "/dev/auth/token", "/dev/auth/introspect", "/dev/auth/revoke"];
+    let path = request.uri().path();
+    path.contains("/.well-known/")
+        || path == "/dev/auth/jwks"
+        || request.method() == http::Method::POST && POSTED.contains(&path)
 }
 
 /// An error as whoever asked can read it; every other answer as it is.
@@ -50,11 +72,11 @@ pub(in crate::http) async fn for_people(
     request_id: &str,
     mut response: Response,
 ) -> Response {
-    if !is_negotiable(&response) {
+    if matches!(asked, Asked::Protocol) || !is_negotiable(&response) {
         return response;
     }
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
-    let Asked(Some(opened)) = asked else { return response };
+    let Asked::Page(opened) = asked else { return response };
     let body = response.take_body().into_bytes_limit(LONGEST).await.unwrap_or_default();
     let Some(told) = Told::by(&body) else {
         // Not an error but what was asked for, such as how a server is that is not ready.

@@ -1,5 +1,6 @@
 //! Documents over real sockets: what is fetched, from where, how often and how much of it.
 
+mod bounds;
 pub(in crate::devauth) mod site;
 
 use std::{
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use site::{Reply, Site};
 
 use super::{
-    fetch::{Judge, Names},
+    connect::{Judge, Names},
     *,
 };
 
@@ -53,18 +54,16 @@ const HERE_IS_PUBLIC: Judge = |address| {
     if here { None } else { super::address::special(address) }
 };
 
+/// Faster than any test.
+const MANY: Pace = Pace { per_second: NonZeroU32::new(1_000_000).unwrap(), burst: NonZeroU32::new(1_000_000).unwrap() };
+
 const REAL: Judge = super::address::special;
 
 fn documents(loopback: bool, names: &Arc<Scripted>, judge: Judge, site: Option<&Site>) -> Documents {
-    let rules = Rules { loopback, loopback_setting: "the_key = true", own_origin: "http://localhost:1".to_owned() };
+    let rules = Rules { loopback, loopback_setting: "the_key = true", ..Rules::default() };
     let certificates = site.and_then(|site| site.certificate.clone()).into_iter().collect();
     let names: Arc<dyn Names> = names.clone();
-    let many = NonZeroU32::new(1_000_000).unwrap();
-    Documents::with(
-        rules,
-        World { names, judge, certificates, ..World::real() },
-        Pace { per_second: many, burst: many },
-    )
+    Documents::with(rules, World { names, judge, certificates, ..World::real() }, MANY)
 }
 
 /// Documents of a site that is on the public internet, as far as they know.
@@ -242,48 +241,6 @@ async fn answers_that_are_no_document() {
 }
 
 #[tokio::test]
-async fn bodies_without_end_and_sites_that_fall_silent_are_given_up() {
-    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec();
-    let site = Site::plain(Reply::Endless(head.clone())).await;
-    let url = site.url("/client.json");
-    assert!(fault(&of_this_machine(), &url).await.contains("longer than 5120 bytes"));
-
-    let rules = Rules { loopback: true, loopback_setting: "", own_origin: String::new() };
-    let world = World { time: Duration::from_millis(300), ..World::real() };
-    let hasty = Documents::with(rules, world, Pace::USUAL);
-    for silent in [Vec::new(), b"HTTP/1.1 200 OK\r\n".to_vec(), head] {
-        site.reply(Reply::Stalled(silent));
-        let fault = fault(&hasty, &url).await;
-        assert!(fault.contains("did not send the document within"), "{fault}");
-    }
-}
-
-/// Never answers.
-struct Hanging(AtomicUsize);
-
-#[async_trait]
-impl Names for Hanging {
-    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        std::future::pending().await
-    }
-}
-
-#[tokio::test]
-async fn a_name_service_that_hangs_is_given_up_and_asked_no_more_than_a_few_questions() {
-    let names = Arc::new(Hanging(AtomicUsize::new(0)));
-    let rules = Rules { loopback: false, loopback_setting: "", own_origin: String::new() };
-    let world = World { names: names.clone(), time: Duration::from_millis(20), ..World::real() };
-    let documents = Documents::with(rules, world, Pace::USUAL);
-    for n in 0..20 {
-        let fault = fault(&documents, &format!("https://{n}.example/client.json")).await;
-        assert!(fault.contains("did not send the document within"), "{fault}");
-    }
-    // The system's resolver cannot be stopped, so what was given up keeps its place.
-    assert_eq!(names.0.load(Ordering::SeqCst), super::fetch::MAX_LOOKUPS);
-}
-
-#[tokio::test]
 async fn a_document_is_kept_for_as_long_as_http_says_within_bounds() {
     const DAY: u64 = 24 * 60 * 60;
     let site = Site::secure("client.example", Reply::document()).await;
@@ -373,33 +330,4 @@ async fn however_many_ask_at_once_a_document_is_fetched_once() {
         other.await.unwrap().unwrap();
     }
     assert!(site.requests() <= 2, "{}", site.requests());
-}
-
-#[tokio::test]
-async fn a_thousand_clients_leave_no_more_than_may_be_kept() {
-    let site = Site::plain(Reply::document()).await;
-    let documents = of_this_machine();
-    for n in 0..1000 {
-        let url = site.url(&format!("/{n}.json"));
-        documents.describe(&url, None, 0).await.unwrap();
-    }
-    assert_eq!(site.requests(), 1000);
-    documents.kept.run_pending_tasks().await;
-    assert!(documents.kept.entry_count() <= MAX_DOCUMENTS, "{}", documents.kept.entry_count());
-}
-
-#[tokio::test]
-async fn strangers_cannot_make_the_server_fetch_without_end() {
-    let site = Site::plain(Reply::json("404 Not Found", "", "{}")).await;
-    let rules = Rules { loopback: true, loopback_setting: "", own_origin: String::new() };
-    // One a day, so that no time that the test takes matters.
-    let pace = Pace { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(3).unwrap() };
-    let slow = Quota::with_period(Duration::from_secs(86_400)).unwrap().allow_burst(pace.burst);
-    let mut documents = Documents::with(rules, World::real(), pace);
-    documents.pace = RateLimiter::direct(slow);
-    for n in 0..10 {
-        let fault = documents.describe(&site.url(&format!("/{n}.json")), None, 0).await.unwrap_err();
-        assert_eq!(fault == Fault::Busy, n >= 3, "{n}: {fault}");
-    }
-    assert_eq!(site.connections(), 3);
 }

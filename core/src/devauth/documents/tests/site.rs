@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, pki_types::PrivateKeyDer},
+    rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer},
+    },
 };
 
 /// What a site answers a request with.
@@ -28,6 +31,8 @@ pub(in crate::devauth) enum Reply {
     Document { headers: String, members: String },
     /// These octets, and then more and more.
     Endless(Vec<u8>),
+    /// These octets again and again, from the first.
+    Repeated(Vec<u8>),
     /// These octets, and then nothing, the connection open.
     Stalled(Vec<u8>),
     /// Nothing before the semaphore lets it; then the document.
@@ -64,7 +69,7 @@ pub(in crate::devauth) struct Site {
     address: SocketAddr,
     host: String,
     scheme: &'static str,
-    pub(in crate::devauth) certificate: Option<reqwest::Certificate>,
+    pub(in crate::devauth) certificate: Option<CertificateDer<'static>>,
     reply: Arc<Mutex<Reply>>,
     connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
@@ -141,11 +146,12 @@ impl Site {
     }
 }
 
-fn tls(name: &str) -> (TlsAcceptor, reqwest::Certificate) {
+fn tls(name: &str) -> (TlsAcceptor, CertificateDer<'static>) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
-    let certificate = reqwest::Certificate::from_der(cert.der()).unwrap();
+    let certificate = cert.der().clone();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    let config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
     (TlsAcceptor::from(Arc::new(config)), certificate)
 }
 
@@ -188,6 +194,13 @@ async fn answer(
             stream.write_all(&octets).await.ok()?;
             loop {
                 stream.write_all(&[b' '; 512]).await.ok()?;
+            }
+        }
+        Reply::Repeated(octets) => {
+            // In large pieces, so that whoever reads always finds more.
+            let octets = octets.repeat(64 * 1024 / octets.len() + 1);
+            loop {
+                stream.write_all(&octets).await.ok()?;
             }
         }
         Reply::Stalled(octets) => {
