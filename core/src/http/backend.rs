@@ -9,11 +9,11 @@ use poem::{Body, Endpoint, EndpointExt, Request, Response, endpoint::BoxEndpoint
 use poem_openapi::types::Any;
 
 use super::{
-    app::State,
     openapi::{Backend, CatalogueTool, Raw, Readiness},
     readiness::readiness,
     refusal::{RequestId, raw},
     rest,
+    state::State,
 };
 use crate::{
     config::ProviderKind,

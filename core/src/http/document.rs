@@ -9,9 +9,9 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{
-    app::State,
     openapi::{Document, EndpointOperations, Page, SecurityScheme, SignIn, ToolOperation, base_document, merge},
-    server::profile,
+    providers::profile,
+    state::State,
 };
 use crate::{
     config::{Config, ProviderKind},

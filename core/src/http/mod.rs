@@ -1,7 +1,7 @@
 //! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), which path a request means (`place`),
 //! who may knock at all (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]),
-//! the pages that people see first (`front`), and the server put together (`standing`), its life (`server`), and how it
-//! follows its files (`reload`, `watch`, `changes`, `outlook`).
+//! the pages that people see first (`front`), and the server put together (`standing`, from `providers` to `state`), its
+//! life (`server`), and how it follows its files (`reload`, `watch`, `changes`, `outlook`).
 //!
 //! Asks the gate who calls and the policy whether they may; decides neither.
 
@@ -19,6 +19,7 @@ pub mod openapi;
 mod outlook;
 mod pages;
 mod place;
+mod providers;
 mod readiness;
 mod refusal;
 mod reload;
@@ -26,8 +27,10 @@ mod requests;
 mod rest;
 mod server;
 mod standing;
+mod state;
 mod timed;
 mod watch;
 
 pub use document::openapi_document;
+pub use providers::ProviderError;
 pub use server::{Server, StartError, check_start};

@@ -9,7 +9,7 @@ use poem::{
     http::{Method, StatusCode},
 };
 
-use super::{app::State, front, openapi};
+use super::{front, openapi, state::State};
 use crate::{config::OnMissingScope, policy::Principal};
 
 /// A document that does not change.

@@ -1,9 +1,9 @@
 //! How the server is: its plugins and its configuration, as `/readyz` tells programs and the front page shows people.
 
 use super::{
-    app::State,
     openapi::{ConfigurationReadiness, ConfigurationState, PluginReadiness, PluginState, Readiness},
     outlook::Prospect,
+    state::State,
 };
 use crate::host::Condition;
 

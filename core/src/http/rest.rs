@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use toolgate_plugin::{Progress, TraceContext};
 
 use super::{
-    app::State,
     refusal::{self, RequestId, refusal},
+    state::State,
 };
 use crate::{
     config::Size,

@@ -142,7 +142,8 @@ async fn an_endpoint_that_is_opened_gives_its_address_and_leads_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_path_is_told_the_one_that_was_meant_and_runs_nothing() {
     let house = House::open().await;
-    for (path, near) in [("/web-search", PATH), ("/web-search/mcp/x", PATH), ("/doc", "/docs"), ("/api", "/api/tools")] {
+    for (path, near) in [("/web-search", PATH), ("/web-search/mcp/x", PATH), ("/doc", "/docs"), ("/api", "/api/tools")]
+    {
         let page = Html::of(&Answer::to(house.request(Method::GET, path).header("accept", BROWSER)).await);
         assert!(page.text().contains(&format!("Did you mean {near}?")), "{path}: {}", page.text());
     }

@@ -15,7 +15,7 @@ use crate::{
     config::{OnMissingScope, ProviderKind},
     gate::ProtectedResource,
     host::{Offered, Registry},
-    http::app::State,
+    http::state::State,
     mcp,
     policy::Principal,
 };

@@ -21,7 +21,7 @@ use crate::{
     config::OnMissingScope,
     gate::ProtectedResource,
     host::Registry,
-    http::{app::State, pages::callers, readiness::readiness},
+    http::{pages::callers, readiness::readiness, state::State},
     mcp,
     policy::Principal,
 };
