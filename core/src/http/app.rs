@@ -66,7 +66,7 @@ impl App {
             .at("/docs/assets/:name", Read(Page::Asset, Arc::clone(&state)))
             .at("/assets/:name", Read(Page::File, Arc::clone(&state)))
             .at("/favicon.ico", Read(Page::Icon, Arc::clone(&state)))
-            .at("/", Read(Page::Front, Arc::clone(&state)));
+            .at("/", front::Front::new(Arc::clone(&state)));
         if let Some(dev) = &state.dev {
             let (oauth, openid) = (dev.oauth_metadata(), dev.openid_configuration());
             routes = routes

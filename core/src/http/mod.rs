@@ -3,15 +3,20 @@
 //! the pages that people see first (`front`), and the server put together (`standing`, from `providers` to `state`), its
 //! life (`server`), and how it follows its files (`reload`, `watch`, `changes`, `outlook`).
 //!
+//! What follows from the registry and from who looks (`sight`) is made once and kept (`kept`, `tagged`); how the plugins
+//! are is asked once a second (`readiness`), and told without the operator's secrets (`discreet`).
+//!
 //! Asks the gate who calls and the policy whether they may; decides neither.
 
 mod accept;
 mod app;
 mod backend;
 mod changes;
+mod discreet;
 mod document;
 mod doors;
 mod front;
+mod kept;
 mod leftover;
 mod live;
 mod mcp_route;
@@ -26,8 +31,10 @@ mod reload;
 mod requests;
 mod rest;
 mod server;
+mod sight;
 mod standing;
 mod state;
+mod tagged;
 mod timed;
 mod watch;
 

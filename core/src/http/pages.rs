@@ -1,16 +1,15 @@
-//! What is read with GET and needs no token: the OpenAPI document, the page around it, the front page and its files,
-//! fixed documents.
+//! What is read with GET and needs no token: the OpenAPI document, the page around it, the files of the front page, fixed
+//! documents.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::header;
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{Method, StatusCode},
 };
 
-use super::{front, openapi, state::State};
-use crate::{config::OnMissingScope, policy::Principal};
+use super::{front, openapi, refusal, sight::Sight, state::State, tagged::is_known};
 
 /// A document that does not change.
 pub(super) struct Fixed(bytes::Bytes);
@@ -42,7 +41,6 @@ pub(super) enum Page {
     /// A file of the front page.
     File,
     Icon,
-    Front,
 }
 
 /// A page that is read.
@@ -63,7 +61,6 @@ impl Endpoint for Read {
             Page::Asset => asset(&request),
             Page::File => file(&request),
             Page::Icon => icon(),
-            Page::Front => front::front(state, &request).await,
         })
     }
 }
@@ -72,28 +69,16 @@ impl Endpoint for Read {
 async fn document(state: &State, request: &Request) -> Response {
     state.documents.learn().await;
     let registry = state.registry.load();
-    let callers = callers(state, request.headers()).await;
-    match state.documents.seen(registry, callers).await {
-        Some(text) => Response::builder().content_type("application/json").body(text),
+    let sight = Sight::of(&state.gate, &registry, request.headers()).await;
+    match state.documents.seen(&registry, sight).await {
+        Some(made) => refusal::poem(made.text.answer(request.headers())),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-/// Who looks, by endpoint, where that changes what there is to see.
-pub(super) async fn callers(state: &State, headers: &HeaderMap) -> HashMap<String, Arc<Principal>> {
-    let mut callers = HashMap::new();
-    let hides = state.config.endpoints.iter().filter(|(_, endpoint)| endpoint.on_missing_scope == OnMissingScope::Hide);
-    for (name, _) in hides {
-        if let Some(principal) = state.gate.recognise(name, headers).await {
-            callers.insert(name.clone(), principal);
-        }
-    }
-    callers
-}
-
 async fn docs(state: &State) -> Response {
     state.documents.learn().await;
-    html(openapi::docs_page(&state.documents.page(state)))
+    html(openapi::docs_page(&state.documents.page(&state.registry.load())))
 }
 
 fn html(page: openapi::page::Rendered) -> Response {
@@ -108,7 +93,7 @@ fn html(page: openapi::page::Rendered) -> Response {
 fn asset(request: &Request) -> Response {
     let name = request.path_params::<String>().unwrap_or_default();
     let Some(asset) = openapi::asset(&name) else { return StatusCode::NOT_FOUND.into_response() };
-    if request.header(header::IF_NONE_MATCH) == Some(asset.etag.as_str()) {
+    if is_known(request.headers(), &asset.etag) {
         return StatusCode::NOT_MODIFIED.into_response();
     }
     Response::builder()

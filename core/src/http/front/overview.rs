@@ -58,17 +58,17 @@ pub(super) struct ConfigurationNote {
 }
 
 impl Overview {
-    pub(super) fn of(readiness: Readiness) -> Self {
-        let condition = Condition::of(&readiness);
+    pub(super) fn of(readiness: &Readiness) -> Self {
+        let condition = Condition::of(readiness);
         let (total, ill) = {
             let ill = readiness.plugins.values().filter(|plugin| plugin.state != PluginState::Ready);
             (readiness.plugins.len(), ill.count())
         };
         let sentence = sentence(total, ill);
         let (mut plugins, mut calm) = (Vec::new(), Vec::new());
-        for (name, plugin) in readiness.plugins {
+        for (name, plugin) in &readiness.plugins {
             if plugin.state == PluginState::Ready && plugin.detail.is_none() && plugin.warnings.is_empty() {
-                calm.push(name);
+                calm.push(name.clone());
             } else {
                 plugins.push(note(name, plugin));
             }
@@ -81,7 +81,7 @@ impl Overview {
             }
             ConfigurationState::Waits => Some(("warn", "A part of the configuration waits")),
         };
-        let detail = readiness.configuration.detail.unwrap_or_default();
+        let detail = readiness.configuration.detail.clone().unwrap_or_default();
         let configuration = configuration.map(|(tone, word)| ConfigurationNote { tone, word, detail });
         let (tone, word) = match condition {
             Condition::Ready => ("ok", "Ready"),
@@ -104,12 +104,13 @@ fn sentence(total: usize, ill: usize) -> String {
     }
 }
 
-fn note(name: String, plugin: PluginReadiness) -> PluginNote {
+fn note(name: &str, plugin: &PluginReadiness) -> PluginNote {
     let (tone, word) = match plugin.state {
         PluginState::Ready => ("ok", "ready"),
         PluginState::Starting => ("warn", "starting"),
         PluginState::Degraded => ("warn", "degraded"),
         PluginState::Failed => ("bad", "failed"),
     };
-    PluginNote { name, tone, word, detail: plugin.detail, warnings: plugin.warnings }
+    let (detail, warnings) = (plugin.detail.clone(), plugin.warnings.clone());
+    PluginNote { name: name.to_owned(), tone, word, detail, warnings }
 }

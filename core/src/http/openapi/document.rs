@@ -1,7 +1,7 @@
 //! The whole document: the fixed operations, upgraded, and one operation a tool, with its schemas and its scopes.
 //! Made anew at each registry swap. Must not know where its parts come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -98,9 +98,40 @@ pub enum SecurityScheme {
     Bearer,
 }
 
+/// A document that is made.
+#[derive(Debug, Clone)]
+pub struct Merged {
+    /// OpenAPI 3.1.0.
+    pub document: Value,
+    /// What it says of each tool's operation.
+    pub operations: Operations,
+}
+
+/// Operations by endpoint and tool.
+#[derive(Debug, Clone, Default)]
+pub struct Operations(HashMap<(String, String), Operation>);
+
+impl Operations {
+    /// That of one tool.
+    pub fn of(&self, endpoint: &str, tool: &str) -> Option<&Operation> {
+        self.0.get(&(endpoint.to_owned(), tool.to_owned()))
+    }
+}
+
+/// What the document says of a tool's operation, for whoever links to it or shows a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// Its `operationId`.
+    pub id: String,
+    /// The group that it is in.
+    pub tag: String,
+    /// Arguments that fit.
+    pub example: Option<Value>,
+}
+
 /// The OpenAPI 3.1.0 document. Tool schemas are taken for valid JSON Schema, as the host loads no others; whatever
 /// they hold, every reference in the document resolves, and it is made in time that is linear in their length.
-pub fn merge(inputs: Document) -> Value {
+pub fn merge(inputs: Document) -> Merged {
     let Document { server_url, version, mut base, tools, endpoints, security } = inputs;
     upgrade(&mut base);
 
@@ -127,6 +158,7 @@ pub fn merge(inputs: Document) -> Value {
 
     let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut guarded = false;
+    let mut found = HashMap::new();
     for tool in &tools {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.name == tool.endpoint);
         let scheme = endpoint
@@ -136,9 +168,15 @@ pub fn merge(inputs: Document) -> Value {
             guarded = true;
             asked.entry(scheme).or_default().extend(tool.scopes.iter().map(String::as_str));
         }
-        let operation = tool_operation(tool, scheme, &mut components, &mut operation_ids);
+        let operation = Operation {
+            id: operation_ids.claim(&format!("call{}", type_name(tool))),
+            tag: tag(&tool.endpoint),
+            example: example_of(tool),
+        };
+        let documented = tool_operation(tool, &operation, scheme, &mut components);
         let (endpoint, name) = (utf8_percent_encode(&tool.endpoint, SEGMENT), utf8_percent_encode(&tool.name, SEGMENT));
-        paths.insert(format!("/api/tools/{endpoint}/{name}"), json!({ "post": operation }));
+        paths.insert(format!("/api/tools/{endpoint}/{name}"), json!({ "post": documented }));
+        found.insert((tool.endpoint.clone(), tool.name.clone()), operation);
     }
     // The tools first: they are what people come for.
     let mut tags = endpoint_tags(&tools);
@@ -171,7 +209,7 @@ pub fn merge(inputs: Document) -> Value {
     if !schemes.is_empty() {
         all.insert("securitySchemes".to_owned(), Value::Object(schemes));
     }
-    json!({
+    let document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Toolgate",
@@ -186,7 +224,8 @@ pub fn merge(inputs: Document) -> Value {
         "tags": tags,
         "paths": paths,
         "components": all,
-    })
+    });
+    Merged { document, operations: Operations(found) }
 }
 
 fn taken(document: &mut Value, pointer: &str) -> Map<String, Value> {
@@ -286,8 +325,22 @@ fn endpoint_tags(tools: &[ToolOperation]) -> Vec<Value> {
     tags.collect()
 }
 
-fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut Components, ids: &mut Names) -> Value {
-    let type_name = pascal(&[&tool.endpoint, &tool.name]);
+/// What the names of a tool's schemas begin with.
+fn type_name(tool: &ToolOperation) -> String {
+    pascal(&[&tool.endpoint, &tool.name])
+}
+
+fn example_of(tool: &ToolOperation) -> Option<Value> {
+    if tool.foreign { example::given(&tool.input_schema) } else { example::arguments(&tool.input_schema) }
+}
+
+fn tool_operation(
+    tool: &ToolOperation,
+    operation: &Operation,
+    scheme: Option<&str>,
+    components: &mut Components,
+) -> Value {
+    let type_name = type_name(tool);
     let arguments = components.move_in(&format!("{type_name}Arguments"), &tool.input_schema);
     let result = match &tool.output_schema {
         None => "ToolResult".to_owned(),
@@ -297,10 +350,8 @@ fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut C
         }
     };
     let mut media = json!({ "schema": reference(&arguments) });
-    let example =
-        if tool.foreign { example::given(&tool.input_schema) } else { example::arguments(&tool.input_schema) };
-    if let Some(example) = example {
-        media["example"] = example;
+    if let Some(example) = &operation.example {
+        media["example"] = example.clone();
     }
     let mut responses = json!({
         "200": {
@@ -313,10 +364,10 @@ fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut C
         responses[failure.status] = json!({ "$ref": format!("#/components/responses/{}", failure.component) });
     }
     json!({
-        "operationId": ids.claim(&format!("call{type_name}")),
+        "operationId": operation.id,
         "summary": tool.title.as_deref().filter(|title| !title.trim().is_empty()).unwrap_or(&tool.name),
         "description": describe(tool, scheme.is_some()),
-        "tags": [tag(&tool.endpoint)],
+        "tags": [operation.tag],
         "security": scheme.map_or_else(|| json!([]), |scheme| json!([{ scheme: tool.scopes }])),
         "requestBody": {
             "description": "The arguments.",

@@ -62,6 +62,10 @@ fn inputs() -> Document {
     }
 }
 
+fn merged(inputs: Document) -> Value {
+    merge(inputs).document
+}
+
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
@@ -107,7 +111,7 @@ fn assert_whole(document: &Value) {
 
 #[test]
 fn the_document_has_the_fixed_operations_and_one_for_each_tool() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     assert_whole(&document);
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], "1.2.3");
@@ -131,7 +135,7 @@ fn the_document_has_the_fixed_operations_and_one_for_each_tool() {
 
 #[test]
 fn a_tool_is_an_operation_with_its_schemas_and_scopes() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let operation = &document["paths"]["/api/tools/web-search/tavily_search"]["post"];
     assert_eq!(operation["operationId"], "callWebSearchTavilySearch");
     assert_eq!(operation["summary"], "Search the web");
@@ -167,8 +171,25 @@ fn a_tool_is_an_operation_with_its_schemas_and_scopes() {
 }
 
 #[test]
+fn whoever_links_to_an_operation_is_told_its_name() {
+    let Merged { document, operations } = merge(inputs());
+    for (endpoint, tool) in [("web-search", "tavily_search"), ("web-search", "tavily-search"), ("open", "echo")] {
+        let found = operations.of(endpoint, tool).unwrap();
+        let documented = &document["paths"][format!("/api/tools/{endpoint}/{tool}")]["post"];
+        assert_eq!(
+            (&documented["operationId"], &documented["tags"][0]),
+            (&json!(found.id), &json!(found.tag)),
+            "{tool}"
+        );
+        let example = documented["requestBody"]["content"]["application/json"].get("example");
+        assert_eq!(example, found.example.as_ref(), "{tool}");
+    }
+    assert!(operations.of("open", "tavily_search").is_none());
+}
+
+#[test]
 fn tools_whose_names_become_the_same_keep_apart() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let twin = &document["paths"]["/api/tools/web-search/tavily-search"]["post"];
     assert_eq!(twin["operationId"], "callWebSearchTavilySearch2");
     assert_eq!(twin["security"], json!([{"dev": ["web-search:write"]}]));
@@ -180,7 +201,7 @@ fn tools_whose_names_become_the_same_keep_apart() {
 
 #[test]
 fn an_endpoint_without_a_provider_asks_for_no_token() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let operation = &document["paths"]["/api/tools/open/echo"]["post"];
     assert_eq!(operation["security"], json!([]));
     assert!(operation["responses"].get("401").is_none() && operation["responses"].get("403").is_none());
@@ -189,7 +210,7 @@ fn an_endpoint_without_a_provider_asks_for_no_token() {
 
 #[test]
 fn every_scope_that_a_tool_asks_for_is_declared() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let scheme = &document["components"]["securitySchemes"]["dev"];
     assert_eq!(scheme["type"], "oauth2");
     assert_eq!(
@@ -210,7 +231,7 @@ fn other_security_schemes_are_written_as_openapi_has_them() {
         ),
     ];
     for (scheme, expected) in cases {
-        let document = merge(Document { security: vec![("dev".to_owned(), scheme)], ..inputs() });
+        let document = merged(Document { security: vec![("dev".to_owned(), scheme)], ..inputs() });
         assert_eq!(document["components"]["securitySchemes"]["dev"], expected);
         assert_whole(&document);
     }
@@ -218,7 +239,7 @@ fn other_security_schemes_are_written_as_openapi_has_them() {
 
 #[test]
 fn a_server_without_tools_has_no_unused_parts() {
-    let document = merge(Document { tools: Vec::new(), endpoints: Vec::new(), security: Vec::new(), ..inputs() });
+    let document = merged(Document { tools: Vec::new(), endpoints: Vec::new(), security: Vec::new(), ..inputs() });
     assert_whole(&document);
     assert!(document["components"].get("responses").is_none());
     assert!(document["components"].get("securitySchemes").is_none());
@@ -228,7 +249,7 @@ fn a_server_without_tools_has_no_unused_parts() {
 fn a_description_holds_no_html() {
     let mut hostile = tool("open", "echo", &[], json!({"description": "a<img src=x>"}), None);
     hostile.description = Some("1 < 2, <b>, </script><script>alert(1)</script>".to_owned());
-    let document = merge(Document { tools: vec![hostile], ..inputs() });
+    let document = merged(Document { tools: vec![hostile], ..inputs() });
     let description = document["paths"]["/api/tools/open/echo"]["post"]["description"].as_str().unwrap();
     assert!(description.starts_with("1 < 2, &lt;b>, &lt;/script>&lt;script>alert(1)&lt;/script>\n\n"), "{description}");
     assert_eq!(document["components"]["schemas"]["OpenEchoArguments"]["description"], "a&lt;img src=x>");
@@ -236,7 +257,7 @@ fn a_description_holds_no_html() {
 
 #[test]
 fn nothing_of_openapi_3_0_is_left() {
-    let text = merge(inputs()).to_string();
+    let text = merged(inputs()).to_string();
     for keyword in ["\"nullable\"", "\"exclusiveMinimum\":true", "charset"] {
         assert!(!text.contains(keyword), "{keyword}");
     }
@@ -250,7 +271,7 @@ fn an_unreadable_base_still_makes_a_document() {
         json!({"paths": 1, "components": {"schemas": []}, "tags": {}}),
         json!({"paths": {"/api/tools": {"get": 3}, "/x": {"get": {"responses": {"200": {"headers": 1}}}}}}),
     ] {
-        let document = merge(Document { base, ..inputs() });
+        let document = merged(Document { base, ..inputs() });
         assert!(document["paths"]["/api/tools/open/echo"]["post"].is_object());
     }
 }
@@ -258,7 +279,7 @@ fn an_unreadable_base_still_makes_a_document() {
 #[test]
 fn names_that_do_not_fit_a_path_are_encoded() {
     let document =
-        merge(Document { tools: vec![tool("a/b", "{x}?", &[], json!({}), None)], endpoints: Vec::new(), ..inputs() });
+        merged(Document { tools: vec![tool("a/b", "{x}?", &[], json!({}), None)], endpoints: Vec::new(), ..inputs() });
     let operation = &document["paths"]["/api/tools/a%2Fb/%7Bx%7D%3F"]["post"];
     assert_eq!(operation["operationId"], "callABX");
 }
@@ -271,7 +292,7 @@ proptest::proptest! {
         let mut hostile = tool(&endpoint, &name, &[&scope], json!({"title": text}), Some(json!({"description": text})));
         hostile.description = Some(text);
         let endpoint = EndpointOperations { name: endpoint, scheme: Some("dev".to_owned()), metadata_paths: vec![name] };
-        let document = merge(Document { tools: vec![hostile], endpoints: vec![endpoint], ..inputs() });
+        let document = merged(Document { tools: vec![hostile], endpoints: vec![endpoint], ..inputs() });
         let tools = document["paths"].as_object().map_or(0, |paths| paths.keys().filter(|path| path.starts_with("/api/tools/")).count());
         proptest::prop_assert_eq!(tools, 1);
     }

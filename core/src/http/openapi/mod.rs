@@ -17,8 +17,8 @@ mod schemas;
 pub mod shapes;
 mod upgrade;
 
-pub use api::{Api, Backend, Raw, base_document};
-pub use document::{Document, EndpointOperations, SecurityScheme, ToolOperation, merge};
+pub use api::{Api, Backend, Raw, base_document, catalogue};
+pub use document::{Document, EndpointOperations, Merged, Operation, Operations, SecurityScheme, ToolOperation, merge};
 pub use page::{Asset, Page, Rendered, SignIn, asset, docs_page, receiver_page};
 pub use shapes::{
     CatalogueTool, ConfigurationReadiness, ConfigurationState, ErrorBody, PluginReadiness, PluginState, Readiness,
