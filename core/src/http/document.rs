@@ -3,22 +3,24 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     kept::Kept,
     openapi::{
-        Document, EndpointOperations, Merged, Operations, Page, SecurityScheme, SignIn, ToolOperation, base_document,
-        merge,
+        Document, EndpointOperations, Merged, Operations, Page, Refused, SecurityScheme, SignIn, ToolOperation,
+        base_document, merge,
     },
     providers::profile,
+    refusal::{NO_OBJECT, too_large, unknown_tool},
     sight::Sight,
     tagged::Tagged,
 };
 use crate::{
     config::{Config, ProviderKind},
-    host::Registry,
-    tokens::{SignInEndpoints, Verifier},
+    gate::Challenge,
+    host::{Offered, Registry},
+    tokens::{InvalidToken, SignInEndpoints, Verifier},
 };
 
 /// How long a page waits for a provider that has not told yet where people sign in.
@@ -137,8 +139,10 @@ fn document(config: &Config, registry: &Registry, known: &Known, sight: &Sight) 
             scopes: offered.policy.requirement.scopes().iter().map(ToString::to_string).collect(),
             foreign: offered.is_foreign(),
             read_only: offered.tool.annotations.as_ref().and_then(|hints| hints.read_only_hint).unwrap_or(false),
+            refusals: own_refusals(offered),
         }));
     }
+    let refusals = shared_refusals(config, tools.first());
     merge(Document {
         server_url: config.server.public_url.as_ref().map_or_else(|| "/".to_owned(), |_| config.public_url()),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -146,7 +150,38 @@ fn document(config: &Config, registry: &Registry, known: &Known, sight: &Sight) 
         tools,
         endpoints,
         security,
+        refusals,
     })
+}
+
+/// What any tool's refusals say, in the words of those who write them.
+fn shared_refusals(config: &Config, first: Option<&ToolOperation>) -> Vec<Refused> {
+    let endpoint = first.map_or("", |tool| tool.endpoint.as_str());
+    let body = config.server.max_body.0;
+    let expired = Challenge::invalid_token(None, &Arc::from([]), &InvalidToken::Expired.to_string());
+    let refused = |status, error: &str, description| Refused { status, error: error.to_owned(), description };
+    vec![
+        refused(400, "invalid_arguments", NO_OBJECT.to_owned()),
+        said(&expired),
+        refused(404, "unknown_tool", unknown_tool(endpoint, "no-such-tool")),
+        refused(413, "too_large", too_large(body, Some("server.max_body"))),
+        said(&Challenge::unreachable(None, Duration::from_secs(1))),
+    ]
+}
+
+/// What only this tool's refusals say: the arguments that are missing, its scopes, its rate.
+fn own_refusals(offered: &Offered) -> Vec<Refused> {
+    let (tool, scopes) = (&*offered.policy.name, offered.policy.requirement.scopes());
+    let nothing = offered.misfit(&Value::Object(Map::new()));
+    let misfit = nothing.map(|description| Refused { status: 400, error: "invalid_arguments".into(), description });
+    let short = (!scopes.is_empty()).then(|| said(&Challenge::insufficient_scope(None, scopes, tool)));
+    let often = offered.policy.rate().map(|_| said(&Challenge::rate_limited(None, tool, Duration::from_secs(1))));
+    [misfit, short, often].into_iter().flatten().collect()
+}
+
+fn said(challenge: &Challenge) -> Refused {
+    let (error, description) = (challenge.error().to_owned(), challenge.description().to_owned());
+    Refused { status: challenge.status().as_u16(), error, description }
 }
 
 fn security_scheme(config: &Config, known: Option<&SignInEndpoints>) -> SecurityScheme {

@@ -41,6 +41,7 @@ async fn what_was_made_is_given_again_while_its_registry_serves() {
     assert!(made(&kept, &first, "b").await.1);
     assert!(!made(&kept, &first, "a").await.1);
     assert!(made(&kept, &second, "a").await.1, "another registry's is another");
+    assert!(made(&kept, &second, "b").await.1, "nothing of the one before is left");
     // A request that began before the swap.
     assert!(made(&kept, &first, "a").await.1);
     drop(first);

@@ -91,3 +91,21 @@ async fn a_plugin_that_goes_on_about_how_it_is_is_cut_short_and_asked_once_a_sec
     let page = Answer::to(opened(&server)).await.body;
     assert!(page.contains("asked ") && !page.contains(&"0".repeat(400)), "{page}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_is_not_called_destructive() {
+    let tool = |name: &str, read_only: bool, destructive: bool| {
+        let hints = json!({ "readOnlyHint": read_only, "destructiveHint": destructive });
+        json!({ "name": name, "inputSchema": { "type": "object" }, "annotations": hints })
+    };
+    let server =
+        with_tools(&json!([tool("both", true, true), tool("reads", true, false), tool("burns", false, true)])).await;
+    let told = Answer::to(http().get(server.url())).await.json();
+    let tools = told["endpoints"][0]["tools"].as_array().expect("tools");
+    let hints: Vec<_> =
+        tools.iter().map(|tool| json!([tool["name"], tool["read_only"], tool["destructive"]])).collect();
+    let expected = [json!(["both", true, false]), json!(["reads", true, false]), json!(["burns", false, true])];
+    assert_eq!(hints[1..], expected, "after echo: {told}");
+    let text = Html::of(&Answer::to(opened(&server)).await).text();
+    assert_eq!((text.matches("read-only").count(), text.matches("destructive").count()), (3, 1), "{text}");
+}

@@ -58,6 +58,16 @@ async fn curl_calls_and_lists_as_the_page_says() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_to_try_a_tool_with_is_asked_for_with_the_scopes_of_that_tool() {
+    let config = CONFIG
+        .replace("provider = \"oauth\"", "provider = \"dev\"")
+        .replace("path = \"/web-search/mcp\"", "path = \"/web-search/mcp\"\ninitial_scopes = [\"web-search:write\"]");
+    let server = Launch::new(&config).env("ISSUER", "http://127.0.0.1:1").start().await;
+    let token = page(&server.url()).await.text_of("curl-token").expect("a token");
+    assert!(token.contains("--scope 'web-search:write web-search:read'"), "a first sign-in's, and echo's own: {token}");
+}
+
 /// A public address that means something to shells, JavaScript, Python, JSON and HTML.
 const HOSTILE: &str = "https://h.example/it's/$HOME/$(id)/&amp;/a;b/!x/(y)/%22%3Cb%3E";
 

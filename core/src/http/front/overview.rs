@@ -114,3 +114,28 @@ fn note(name: &str, plugin: &PluginReadiness) -> PluginNote {
     let (detail, warnings) = (plugin.detail.clone(), plugin.warnings.clone());
     PluginNote { name: name.to_owned(), tone, word, detail, warnings }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_plugins_that_are_well_some_are_named_and_the_others_counted() {
+        let well = PluginReadiness { state: PluginState::Ready, detail: None, warnings: Vec::new() };
+        for (total, named, uncounted) in [(0, 0, 0), (1, 1, 0), (8, 8, 0), (9, 7, 2), (20, 7, 13)] {
+            let mut readiness = Readiness { ready: true, ..Readiness::default() };
+            readiness.plugins.extend((0..total).map(|index| (format!("p{index:02}"), well.clone())));
+            let overview = Overview::of(&readiness);
+            assert_eq!((overview.calm.len(), overview.uncounted), (named, uncounted), "{total}");
+            // One that there is something to say of is always listed.
+            let ill = PluginReadiness { state: PluginState::Failed, ..well.clone() };
+            readiness.plugins.insert("ill".into(), ill);
+            let overview = Overview::of(&readiness);
+            assert_eq!(
+                (overview.calm.len(), overview.uncounted, overview.plugins.len()),
+                (named, uncounted, 1),
+                "{total}"
+            );
+        }
+    }
+}

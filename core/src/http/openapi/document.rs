@@ -1,13 +1,15 @@
 //! The whole document: the fixed operations, upgraded, and one operation a tool, with its schemas and its scopes.
 //! Made anew at each registry swap. Must not know where its parts come from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answers, example, registration,
+    answers, example,
+    inputs::{Document, EndpointOperations, SecurityScheme, ToolOperation},
+    registration,
     schemas::{Components, Names, pascal, plain, reference},
     upgrade::upgrade,
 };
@@ -20,83 +22,6 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 
 /// The operation that takes an optional token.
 const CATALOGUE: &str = "/api/tools";
-
-/// What the document is made of.
-#[derive(Debug, Clone)]
-pub struct Document {
-    /// Origin and path prefix under which clients reach the server, without a slash at the end; `/` if nobody has said
-    /// so: then the document is about where it was fetched.
-    pub server_url: String,
-    /// Version of the server.
-    pub version: String,
-    /// The fixed operations, OpenAPI 3.0: [`base_document`](super::base_document).
-    pub base: Value,
-    /// The tools, in a stable order.
-    pub tools: Vec<ToolOperation>,
-    /// The endpoints that the tools belong to.
-    pub endpoints: Vec<EndpointOperations>,
-    /// The authorization servers, each under the name of its security scheme.
-    pub security: Vec<(String, SecurityScheme)>,
-}
-
-/// What one endpoint adds to the document.
-#[derive(Debug, Clone)]
-pub struct EndpointOperations {
-    /// Its name, the first segment of its tools' paths.
-    pub name: String,
-    /// The security scheme of its tools, one of [`Document::security`]; `None`: no token is asked for.
-    pub scheme: Option<String>,
-    /// Where its RFC 9728 document is, below `/.well-known/oauth-protected-resource`: `/web-search/mcp`.
-    pub metadata_paths: Vec<String>,
-}
-
-/// One tool at one endpoint.
-#[derive(Debug, Clone)]
-pub struct ToolOperation {
-    /// The endpoint that offers it.
-    pub endpoint: String,
-    /// The plugin that provides it.
-    pub plugin: String,
-    /// The name under which it is called.
-    pub name: String,
-    /// A name for people.
-    pub title: Option<String>,
-    /// What it does and when to use it.
-    pub description: Option<String>,
-    /// JSON Schema (2020-12) of the arguments.
-    pub input_schema: Map<String, Value>,
-    /// JSON Schema (2020-12) of the structured result.
-    pub output_schema: Option<Map<String, Value>>,
-    /// The scopes that a token needs, all of them.
-    pub scopes: Vec<String>,
-    /// Its schemas are run in a process of their own alone: they are shown here, and no example is made of them.
-    pub foreign: bool,
-    /// The tool says that it changes nothing.
-    pub read_only: bool,
-}
-
-/// How a token is had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecurityScheme {
-    /// OAuth 2.1, authorization code with PKCE.
-    OAuth2 {
-        /// Where a person signs in.
-        authorization_url: String,
-        /// Where a code becomes a token.
-        token_url: String,
-        /// Where a refresh token becomes a token, if that is somewhere else.
-        refresh_url: Option<String>,
-        /// Scopes and what they allow. Scopes that tools require and that are missing here are added.
-        scopes: Vec<(String, String)>,
-    },
-    /// An OpenID provider, by the address of its configuration.
-    OpenIdConnect {
-        /// The address, ending in `/.well-known/openid-configuration`.
-        url: String,
-    },
-    /// A bearer token from an authorization server whose metadata are not known (yet).
-    Bearer,
-}
 
 /// A document that is made.
 #[derive(Debug, Clone)]
@@ -132,7 +57,7 @@ pub struct Operation {
 /// The OpenAPI 3.1.0 document. Tool schemas are taken for valid JSON Schema, as the host loads no others; whatever
 /// they hold, every reference in the document resolves, and it is made in time that is linear in their length.
 pub fn merge(inputs: Document) -> Merged {
-    let Document { server_url, version, mut base, tools, endpoints, security } = inputs;
+    let Document { server_url, version, mut base, tools, endpoints, security, refusals } = inputs;
     upgrade(&mut base);
 
     let mut schemas = taken(&mut base, "/components/schemas");
@@ -158,6 +83,7 @@ pub fn merge(inputs: Document) -> Merged {
 
     let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut guarded = false;
+    let mut shared = BTreeSet::new();
     let mut found = HashMap::new();
     for tool in &tools {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.name == tool.endpoint);
@@ -173,7 +99,14 @@ pub fn merge(inputs: Document) -> Merged {
             tag: tag(&tool.endpoint),
             example: example_of(tool),
         };
-        let documented = tool_operation(tool, &operation, scheme, &mut components);
+        let mut documented = tool_operation(tool, &operation, scheme, &mut components);
+        let theirs = refusals.iter().filter(|refused| scheme.is_some() || !matches!(refused.status, 401 | 403));
+        for (status, answer) in answers::refusals(&tool.refusals, theirs) {
+            if answer.get("$ref").is_some() {
+                shared.insert(status.clone());
+            }
+            documented["responses"][status] = answer;
+        }
         let (endpoint, name) = (utf8_percent_encode(&tool.endpoint, SEGMENT), utf8_percent_encode(&tool.name, SEGMENT));
         paths.insert(format!("/api/tools/{endpoint}/{name}"), json!({ "post": documented }));
         found.insert((tool.endpoint.clone(), tool.name.clone()), operation);
@@ -202,7 +135,8 @@ pub fn merge(inputs: Document) -> Merged {
         if !guarded {
             headers.shift_remove("Challenge");
         }
-        all.insert("responses".to_owned(), Value::Object(answers::responses(guarded)));
+        let used = refusals.iter().filter(|refused| shared.contains(&refused.status.to_string()));
+        all.insert("responses".to_owned(), Value::Object(answers::components(used)));
     }
     all.insert("schemas".to_owned(), Value::Object(schemas));
     all.insert("headers".to_owned(), Value::Object(headers));
@@ -353,16 +287,13 @@ fn tool_operation(
     if let Some(example) = &operation.example {
         media["example"] = example.clone();
     }
-    let mut responses = json!({
+    let responses = json!({
         "200": {
             "description": "What the tool gives back; `isError` tells a failure of its own.",
             "headers": { "X-Request-Id": { "$ref": "#/components/headers/RequestId" } },
             "content": { "application/json": { "schema": reference(&result) } },
         }
     });
-    for failure in answers::FAILURES.iter().filter(|failure| scheme.is_some() || !failure.guarded) {
-        responses[failure.status] = json!({ "$ref": format!("#/components/responses/{}", failure.component) });
-    }
     json!({
         "operationId": operation.id,
         "summary": tool.title.as_deref().filter(|title| !title.trim().is_empty()).unwrap_or(&tool.name),

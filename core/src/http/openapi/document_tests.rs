@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::http::openapi::base_document;
+use crate::http::openapi::{base_document, inputs::Refused};
 
 fn tool(endpoint: &str, name: &str, scopes: &[&str], input: Value, output: Option<Value>) -> ToolOperation {
     ToolOperation {
@@ -19,7 +19,12 @@ fn tool(endpoint: &str, name: &str, scopes: &[&str], input: Value, output: Optio
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         foreign: false,
         read_only: true,
+        refusals: Vec::new(),
     }
+}
+
+fn refused(status: u16, description: &str) -> Refused {
+    Refused { status, error: format!("error_{status}"), description: description.to_owned() }
 }
 
 fn inputs() -> Document {
@@ -33,12 +38,14 @@ fn inputs() -> Document {
         "type": "object",
         "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
     });
+    let mut limited = tool("web-search", "tavily_search", &["web-search:read"], search.clone(), Some(page));
+    limited.refusals = vec![refused(429, "too often"), refused(403, "it needs more")];
     Document {
         server_url: "https://mcp.example.org".to_owned(),
         version: "1.2.3".to_owned(),
         base: base_document(),
         tools: vec![
-            tool("web-search", "tavily_search", &["web-search:read"], search.clone(), Some(page)),
+            limited,
             tool("web-search", "tavily-search", &["web-search:write"], search.clone(), None),
             tool("open", "echo", &[], json!({"type": "object"}), None),
         ],
@@ -59,6 +66,7 @@ fn inputs() -> Document {
                 scopes: vec![("web-search:read".to_owned(), "Search the web".to_owned())],
             },
         )],
+        refusals: [400, 401, 404, 413, 503].map(|status| refused(status, "shared")).to_vec(),
     }
 }
 
@@ -165,9 +173,26 @@ fn a_tool_is_an_operation_with_its_schemas_and_scopes() {
         schemas["WebSearchTavilySearchOutput"]["properties"]["next"]["anyOf"][0],
         reference("WebSearchTavilySearchOutput")
     );
-    let headers = &document["components"]["responses"];
-    assert!(headers["Unauthorized"]["headers"]["WWW-Authenticate"].is_object());
-    assert!(headers["TooManyRequests"]["headers"]["Retry-After"].is_object());
+}
+
+#[test]
+fn refusals_say_what_is_said_and_a_tool_documents_those_that_it_can_meet() {
+    let document = merged(inputs());
+    let responses = |path: &str| document["paths"][path]["post"]["responses"].as_object().cloned().unwrap();
+    let statuses = |path: &str| responses(path).keys().cloned().collect::<Vec<_>>();
+    assert_eq!(statuses("/api/tools/web-search/tavily-search"), ["200", "400", "401", "404", "413", "503"]);
+    assert_eq!(statuses("/api/tools/open/echo"), ["200", "400", "404", "413", "503"]);
+    let own = responses("/api/tools/web-search/tavily_search");
+    for (status, header, said) in [("403", "WWW-Authenticate", "it needs more"), ("429", "Retry-After", "too often")] {
+        assert!(own[status]["headers"][header].is_object(), "{status}");
+        let example = &own[status]["content"]["application/json"]["example"];
+        let expected = (json!(format!("error_{status}")), json!(said));
+        assert_eq!((&example["error"], &example["error_description"]), (&expected.0, &expected.1), "{status}");
+    }
+    let shared = document["components"]["responses"].as_object().unwrap();
+    let names: Vec<&str> = shared.keys().map(String::as_str).collect();
+    assert_eq!(names, ["BadRequest", "Unauthorized", "NotFound", "ContentTooLarge", "Unavailable"]);
+    assert!(shared["Unauthorized"]["headers"]["WWW-Authenticate"].is_object());
 }
 
 #[test]
