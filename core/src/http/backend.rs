@@ -185,7 +185,7 @@ impl Backend for Answers {
     }
 
     async fn ready(&self) -> Readiness {
-        self.state.pulse.readiness(&self.state.registry.load()).await
+        self.state.checkup.readiness(&self.state.registry.load()).await
     }
 
     async fn catalogue(&self, request: &Request) -> Raw {

@@ -3,8 +3,8 @@
 //! the pages that people see first (`front`), and the server put together (`standing`, from `providers` to `state`), its
 //! life (`server`), and how it follows its files (`reload`, `watch`, `changes`, `outlook`).
 //!
-//! What follows from the registry and from who looks (`sight`) is made once and kept (`kept`, `tagged`); how the plugins
-//! are is asked once a second (`readiness`), and told without the operator's secrets (`discreet`).
+//! What follows from the registry and from who looks (`sight`) is made once and kept (`kept`, `tagged`); how the server is
+//! (`readiness`) is told without what is the operator's business alone (`discreet`).
 //!
 //! Asks the gate who calls and the policy whether they may; decides neither.
 

@@ -1,11 +1,6 @@
 //! How the server is: its plugins and its configuration, as `/readyz` tells programs and the front page shows people.
 
-use std::{
-    sync::{Arc, Weak},
-    time::{Duration, Instant},
-};
-
-use tokio::sync::Mutex;
+use std::sync::Arc;
 
 use super::{
     discreet::Discreet,
@@ -14,34 +9,24 @@ use super::{
 };
 use crate::{
     config::Config,
-    host::{self, Condition, Registry},
+    host::{Condition, Registry},
 };
 
-/// How long it counts what the plugins have said of themselves: anybody may ask, and each would be asked each time.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// How the plugins of a configuration are, and were a moment ago.
-pub(super) struct Pulse {
+/// What it takes to tell how the server is.
+pub(super) struct Checkup {
     outlook: Arc<Outlook>,
     discreet: Discreet,
-    /// Held while the plugins are asked: who comes meanwhile gets the same answer.
-    taken: Mutex<Option<Taken>>,
 }
 
-struct Taken {
-    of: Weak<Registry>,
-    at: Instant,
-    states: Arc<[host::PluginState]>,
-}
-
-impl Pulse {
+impl Checkup {
     pub(super) fn new(config: &Config, outlook: Arc<Outlook>) -> Self {
-        Self { outlook, discreet: Discreet::of(config), taken: Mutex::default() }
+        Self { outlook, discreet: Discreet::of(config) }
     }
 
-    /// How it is now. Asks each plugin, within the time that a plugin has to think.
-    pub(super) async fn readiness(&self, registry: &Arc<Registry>) -> Readiness {
-        let states = self.states(registry).await;
+    /// How it is now. Asks each plugin, within the time that a plugin has to think; a library is asked once a second,
+    /// however often this is.
+    pub(super) async fn readiness(&self, registry: &Registry) -> Readiness {
+        let states = registry.states().await;
         // A plugin that need not run must not take the others out of a load balancer.
         let ready = states.iter().filter(|state| state.required).all(|state| match state.condition {
             Condition::Ready => true,
@@ -67,16 +52,5 @@ impl Pulse {
         };
         let configuration = ConfigurationReadiness { state, detail: detail.map(|detail| self.discreet.text(&detail)) };
         Readiness { ready, configuration, plugins: plugins.collect() }
-    }
-
-    async fn states(&self, registry: &Arc<Registry>) -> Arc<[host::PluginState]> {
-        let mut taken = self.taken.lock().await;
-        let now = Arc::downgrade(registry);
-        if let Some(taken) = taken.as_ref().filter(|taken| taken.of.ptr_eq(&now) && taken.at.elapsed() < FRESH) {
-            return Arc::clone(&taken.states);
-        }
-        let states: Arc<[_]> = registry.states().await.into();
-        *taken = Some(Taken { of: now, at: Instant::now(), states: Arc::clone(&states) });
-        states
     }
 }

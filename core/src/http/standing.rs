@@ -11,7 +11,7 @@ use super::{
     document::Documents,
     outlook::Outlook,
     providers::{DevOffer, Profiles, ProviderError, dev_auth, dev_issuer, dev_offer, profiles},
-    readiness::Pulse,
+    readiness::Checkup,
     state::{Mounted, State},
 };
 use crate::{
@@ -88,8 +88,8 @@ impl Ground {
         let gate = Gate::new(resources, self.registry.clone(), self.audit.clone());
         let documents = Arc::new(Documents::new(Arc::new(config.clone()), verifiers));
         let (registry, audit) = (self.registry.clone(), self.audit.clone());
-        let pulse = Pulse::new(&config, Arc::clone(&self.outlook));
-        State { config, registry, gate, audit, endpoints, dev, documents, pulse }
+        let checkup = Checkup::new(&config, Arc::clone(&self.outlook));
+        State { config, registry, gate, audit, endpoints, dev, documents, checkup }
     }
 }
 

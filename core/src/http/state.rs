@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{document::Documents, readiness::Pulse};
+use super::{document::Documents, readiness::Checkup};
 use crate::{config::Config, devauth::DevAuth, gate::Gate, host::Current, mcp, telemetry::audit::Audit};
 
 /// What the routes stand on.
@@ -16,7 +16,7 @@ pub(super) struct State {
     pub(super) endpoints: HashMap<String, Mounted>,
     pub(super) dev: Option<Arc<DevAuth>>,
     pub(super) documents: Arc<Documents>,
-    pub(super) pulse: Pulse,
+    pub(super) checkup: Checkup,
 }
 
 /// An MCP endpoint in its place.

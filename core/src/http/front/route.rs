@@ -40,7 +40,7 @@ impl Front {
         let registry = state.registry.load();
         let headers = request.headers();
         let sight = Sight::of(&state.gate, &registry, headers).await;
-        let readiness = state.pulse.readiness(&registry).await;
+        let readiness = state.checkup.readiness(&registry).await;
         let shared = Arc::clone(state);
         if !wants_page(headers) {
             let asked = Asked { page: None, sight, readiness };
