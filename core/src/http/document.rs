@@ -13,7 +13,7 @@ use super::{
     },
     providers::profile,
     refusal::{NO_OBJECT, too_large, unknown_tool},
-    sight::Sight,
+    sight::{Sight, hides},
     tagged::Tagged,
 };
 use crate::{
@@ -78,11 +78,21 @@ impl Documents {
             let scheme = scheme_of(&self.config, name)?;
             let initial = registry.policy().endpoint(name)?.initial_scopes.iter().map(ToString::to_string).collect();
             let provider = known.remove(name);
+            let names_issuer = provider.as_ref().is_some_and(|provider| provider.names_issuer);
             let (issuer, token_url, theirs) = provider
                 .map_or((None, None, None), |provider| (provider.issuer, Some(provider.token), provider.registration));
             let registration_url = if self.registers_at_root(name) { Some("oauth/register".into()) } else { theirs };
-            let resource = Some(self.config.resource(name));
-            Some(SignIn { scheme, client_id: None, registration_url, issuer, token_url, scopes: initial, resource })
+            Some(SignIn {
+                scheme,
+                client_id: None,
+                registration_url,
+                issuer,
+                names_issuer,
+                token_url,
+                scopes: initial,
+                resource: Some(self.config.resource(name)),
+                hides: hides(registry, name),
+            })
         });
         let sign_in = sign_in.collect();
         Page { title: "Toolgate".into(), public_url: self.config.public_url(), sign_in }

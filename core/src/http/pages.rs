@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::header;
+use http::{HeaderValue, header};
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{Method, StatusCode},
@@ -82,12 +82,13 @@ async fn docs(state: &State) -> Response {
 }
 
 fn html(page: openapi::page::Rendered) -> Response {
-    Response::builder()
-        .content_type("text/html; charset=utf-8")
-        .header("content-security-policy", page.content_security_policy)
-        .header("referrer-policy", "no-referrer")
-        .header("x-frame-options", "DENY")
-        .body(page.html)
+    // Made of the configuration, whose addresses may be anything.
+    let Ok(policy) = HeaderValue::try_from(page.content_security_policy) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut response = Response::builder().content_type("text/html; charset=utf-8").body(page.html);
+    front::guard(response.headers_mut(), policy);
+    response
 }
 
 fn asset(request: &Request) -> Response {

@@ -10,6 +10,11 @@ use crate::{
     host::{Offered, Registry},
 };
 
+/// Whether an endpoint shows tools to those alone who may call them.
+pub(super) fn hides(registry: &Registry, endpoint: &str) -> bool {
+    registry.policy().endpoint(endpoint).is_some_and(|rules| rules.on_missing_scope == OnMissingScope::Hide)
+}
+
 /// Somebody's sight. Two who see the same have the same, whoever they are; somebody without a token has the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sight {
@@ -22,8 +27,7 @@ impl Sight {
     pub(super) async fn of(gate: &Gate, registry: &Registry, headers: &HeaderMap) -> Self {
         let mut opened = BTreeMap::new();
         for endpoint in registry.endpoints() {
-            let rules = registry.policy().endpoint(endpoint);
-            if rules.is_none_or(|rules| rules.on_missing_scope == OnMissingScope::Challenge) {
+            if !hides(registry, endpoint) {
                 continue;
             }
             let Some(principal) = gate.recognise(endpoint, headers).await else { continue };

@@ -12,7 +12,8 @@ use crate::http::tagged::digest;
 /// Where the files are. `config::rules::endpoints` keeps endpoints away from it.
 pub(in crate::http) const FOLDER: &str = "assets";
 
-const BASE: &str = include_str!("base.css");
+/// What the style of each page begins with.
+const BASE: &str = concat!(include_str!("../../../templates/palette.css"), include_str!("base.css"));
 
 /// A file.
 pub(in crate::http) struct File {

@@ -29,7 +29,7 @@ pub(super) use files::FILES;
 pub(super) use route::Front;
 
 /// The headers that every page goes out with: what it may load, and who may look at it from outside.
-fn guard(headers: &mut HeaderMap, policy: HeaderValue) {
+pub(super) fn guard(headers: &mut HeaderMap, policy: HeaderValue) {
     let fixed = [
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),

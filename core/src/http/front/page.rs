@@ -4,11 +4,10 @@ use askama::Template;
 
 use super::{endpoint::part, files::FILES, overview::Overview};
 use crate::{
-    config::OnMissingScope,
     host::Registry,
     http::{
         openapi::{Operations, Readiness},
-        sight::Sight,
+        sight::{Sight, hides},
         state::State,
     },
 };
@@ -68,14 +67,11 @@ pub(super) fn page(
 ) -> Option<String> {
     let config = &state.config;
     let Place { endpoint: chosen, root } = place;
-    let hides = |name: &str| {
-        config.endpoints.get(name).is_some_and(|endpoint| endpoint.on_missing_scope == OnMissingScope::Hide)
-    };
     let tabs: Vec<Tab> = registry
         .endpoints()
         .map(|name| Tab {
             name: name.to_owned(),
-            tools: Some(sight.tools(registry, name).count()).filter(|tools| *tools > 0 || !hides(name)),
+            tools: Some(sight.tools(registry, name).count()).filter(|tools| *tools > 0 || !hides(registry, name)),
             chosen: name == chosen,
         })
         .collect();
