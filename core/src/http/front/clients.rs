@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     programs,
-    quoting::shell,
+    quoting::{self, shell},
     reach::{Reach, out_of_reach},
 };
 
@@ -346,7 +346,7 @@ fn curl(to: &Target) -> Vec<Step> {
             format!(
                 "curl {}{bearer} \\\n  -H 'Content-Type: application/json' \\\n  -d {}",
                 shell(&address),
-                shell(&sample.arguments.to_string())
+                shell(&quoting::json(&sample.arguments))
             ),
         ));
     }
