@@ -62,6 +62,7 @@ impl App {
             .at("/api/tools/:endpoint/:tool", CallRoute(Arc::clone(&state)))
             .at("/openapi.json", Read(Page::Document, Arc::clone(&state)))
             .at("/docs", Read(Page::Docs, Arc::clone(&state)))
+            .at("/docs/", Read(Page::DocsWithSlash, Arc::clone(&state)))
             .at("/docs/oauth-receiver.html", Read(Page::Receiver, Arc::clone(&state)))
             .at("/docs/assets/:name", Read(Page::Asset, Arc::clone(&state)))
             .at("/assets/:name", Read(Page::File, Arc::clone(&state)))

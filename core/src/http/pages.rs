@@ -36,6 +36,8 @@ impl Endpoint for Fixed {
 pub(super) enum Page {
     Document,
     Docs,
+    /// The same, as somebody types it. Its links hold without the slash alone.
+    DocsWithSlash,
     Receiver,
     Asset,
     /// A file of the front page.
@@ -57,6 +59,10 @@ impl Endpoint for Read {
         Ok(match self.0 {
             Page::Document => document(state, &request).await,
             Page::Docs => docs(state).await,
+            // Relative, so that it also leads there behind a proxy that adds a prefix.
+            Page::DocsWithSlash => {
+                StatusCode::PERMANENT_REDIRECT.with_header(header::LOCATION, "../docs").into_response()
+            }
             Page::Receiver => html(openapi::page::receiver_page()),
             Page::Asset => asset(&request),
             Page::File => file(&request),

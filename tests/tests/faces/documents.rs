@@ -114,6 +114,7 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
         assert_eq!(directive("default-src"), "'none'", "{path}");
         assert_eq!(directive("script-src"), "'self'", "{path}");
         assert_eq!(directive("frame-ancestors"), "'none'", "{path}");
+        assert_eq!(page.header("cross-origin-opener-policy"), "same-origin", "{path}");
         let base = Url::parse(&format!("{}{path}", house.server.url())).expect("a URL");
         let mut files = 0;
         for attribute in ["src=\"", "href=\""] {
@@ -137,6 +138,14 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
         assert!(files > 0, "{path} is a page with files");
         assert!(!page.body.contains("<script>"), "scripts are files, for the policy's sake");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_is_found_with_a_slash_at_its_end_too() {
+    let house = House::open().await;
+    let answer = get(&house, "/docs/").await;
+    // Relative: it leads there behind a path of a proxy's as well.
+    assert_eq!((answer.status, answer.header("location")), (308, "../docs"));
 }
 
 /// What `$ref`s point to, wherever they stand.

@@ -163,7 +163,7 @@ async fn clients_that_come_from_a_cloud_are_told_when_they_cannot() {
         let told = text.matches("Put the server behind an https address").count();
         assert_eq!(told, if why.is_some() { 2 } else { 0 }, "{public_url:?}: Claude and ChatGPT");
         assert!(why.is_none_or(|why| text.contains(why)), "{public_url:?}: {text}");
-        assert_eq!(text.contains("public only"), why.is_some(), "{public_url:?}");
+        assert_eq!(text.contains("needs a public address"), why.is_some(), "{public_url:?}");
         let opened: Vec<String> = page
             .tags()
             .iter()
@@ -204,5 +204,21 @@ async fn the_examples_are_what_the_page_of_the_shipped_configuration_shows() {
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(written, text, "{name} is not what the page shows; UPDATE_EXAMPLES=1 writes it anew");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_to_copy_has_names_of_its_own_for_those_who_do_not_see_where_it_stands() {
+    let house = House::open().await;
+    let page = Answer::to(house.request(Method::GET, "/").header("accept", BROWSER)).await.body;
+    let named = |before: &str, after: &str| -> Vec<String> {
+        page.split(before).skip(1).filter_map(|rest| Some(rest.split_once(after)?.0.to_owned())).collect()
+    };
+    for mut names in [named("Copy<span class=\"aside\">: ", "</span>"), named("role=\"group\" aria-label=\"", "\"")] {
+        assert!(names.len() > 10, "{names:?}");
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "{names:#?}");
     }
 }
