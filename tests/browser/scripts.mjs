@@ -1,9 +1,10 @@
 // What the scripts of the pages do, each claim by itself: copying, filtering, staying fresh; signing in, and the answers to
 // it that are refused; the dialog for people without a mouse.
 //
-//     node scripts.mjs BASE CONFIG
+//     node scripts.mjs BASE CONFIG [TEXT]
 //
-// BASE is the address of a server with crowded.toml, CONFIG its file there: it is edited.
+// BASE is the address of a server with crowded.toml, CONFIG its file there: it is edited. Only the claims that hold TEXT
+// are tried, if there is one.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,14 +13,8 @@ import { Visitor, holds, withBrowser } from './browser.mjs';
 
 const base = process.argv[2].replace(/\/$/, '');
 const config = process.argv[3];
+const only = process.argv[4] ?? '';
 const issuer = (await (await fetch(`${base}/.well-known/oauth-authorization-server`)).json()).issuer;
-
-async function visiting(browser, name, claim) {
-  const visit = await Visitor.at(browser);
-  const told = await claim(visit);
-  await visit.leave();
-  holds(told ?? name);
-}
 
 // === the front page ===
 
@@ -37,7 +32,6 @@ async function copies(visit) {
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), text, id);
     assert.equal(await page.locator('#told').textContent(), 'Copied');
   }
-  return 'what is there to copy comes into the clipboard as it stands there';
 }
 
 async function selectsWithoutClipboard(visit) {
@@ -50,7 +44,6 @@ async function selectsWithoutClipboard(visit) {
   await page.locator('button[data-copy=address-text]').click();
   await page.locator('button[data-copy=address-text]').getByText('Ctrl+C').waitFor();
   assert.equal(await page.evaluate(() => getSelection().toString()), await page.locator('#address-text').textContent());
-  return 'without a clipboard the text stays selected';
 }
 
 async function filters(visit) {
@@ -67,7 +60,6 @@ async function filters(visit) {
   assert.equal(await page.locator('#filtered').textContent(), 'Nothing found');
   await field.fill('');
   assert.deepEqual(await shown(), all);
-  return `of ${all.length} tools the filter leaves those that hold all words`;
 }
 
 async function staysFresh(visit) {
@@ -91,7 +83,6 @@ async function staysFresh(visit) {
     writeFileSync(config, before);
   }
   await row('echo_one').waitFor();
-  return 'an edited configuration shows by itself, and what people have set stays';
 }
 
 /** The server behind a door that can be closed: it itself serves on. */
@@ -125,7 +116,6 @@ async function saysThatTheServerIsGone(visit) {
     door.closeAllConnections();
     door.close();
   }
-  return 'a server that is gone, or refuses, is told, and so is its return';
 }
 
 // === signing in ===
@@ -224,7 +214,6 @@ async function signsIn(visit) {
   assert.notEqual(token.get('code_verifier'), null);
   await page.locator('.scheme-container .authorize').first().click();
   await form(page, 'oauth2-web-search').getByRole('button', { name: 'Logout' }).waitFor();
-  return 'a sign-in asks for a token as a public client, for this resource';
 }
 
 /** A token shows the tools that are hidden without it; logging out hides them. */
@@ -239,10 +228,9 @@ async function unlocksHidden(visit) {
   await form(page, 'oauth2-quiet').getByRole('button', { name: 'Logout' }).click();
   await whisper.waitFor({ state: 'detached' });
   assert.equal(await echo.count(), 1);
-  return 'hidden tools show in the documentation for as long as a token reaches them';
 }
 
-async function rememberScopes(visit) {
+async function remembersScopes(visit) {
   const { page } = visit;
   await page.route(`${issuer}/token`, async (route) => {
     const answer = await route.fetch();
@@ -289,15 +277,29 @@ async function keepsTheFocus(visit) {
 
 // === all of it ===
 
+const CLAIMS = {
+  'what is there to copy comes into the clipboard as it stands there': copies,
+  'without a clipboard the text stays selected': selectsWithoutClipboard,
+  'the filter leaves the tools that hold all words': filters,
+  'an edited configuration shows by itself, and what people have set stays': staysFresh,
+  'a server that is gone, or refuses, is told, and so is its return': saysThatTheServerIsGone,
+  'a sign-in asks for a token as a public client, for this resource': signsIn,
+  'hidden tools show in the documentation for as long as a token reaches them': unlocksHidden,
+  'a token without a word of its scopes is taken for what was asked': remembersScopes,
+  'the dialog keeps the focus, and Escape closes it': keepsTheFocus,
+};
+for (const [what, wrong] of Object.entries(WRONG)) {
+  CLAIMS[`an answer with ${what} is refused`] = (visit) => refuses(visit, wrong);
+}
+for (const [what, foreign] of Object.entries(FOREIGN)) {
+  CLAIMS[`an answer with ${what} is left alone`] = (visit) => ignores(visit, foreign);
+}
+
 await withBrowser(async (browser) => {
-  const claims = { copies, selectsWithoutClipboard, filters, staysFresh, saysThatTheServerIsGone, signsIn, unlocksHidden };
-  for (const [name, claim] of Object.entries(claims)) await visiting(browser, name, claim);
-  for (const [what, change] of Object.entries(WRONG)) {
-    await visiting(browser, `an answer with ${what} is refused`, (visit) => refuses(visit, change));
+  for (const [name, claim] of Object.entries(CLAIMS).filter(([name]) => name.includes(only))) {
+    const visit = await Visitor.at(browser);
+    await claim(visit);
+    await visit.leave();
+    holds(name);
   }
-  for (const [what, change] of Object.entries(FOREIGN)) {
-    await visiting(browser, `an answer with ${what} is left alone`, (visit) => ignores(visit, change));
-  }
-  await visiting(browser, 'the dialog keeps the focus, and Escape closes it', keepsTheFocus);
-  await visiting(browser, 'a token without a word of its scopes is taken for what was asked', rememberScopes);
 });

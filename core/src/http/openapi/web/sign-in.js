@@ -171,13 +171,11 @@ window.toolgateSignIn = function (settings) {
     }
   };
 
-  // The token request of a public client: no empty secret, the resource (RFC 8707, section 2.2), and no header that
-  // would need a preflight.
+  // The token request of a public client: the resource (RFC 8707, section 2.2), and no header that would need a preflight.
   function requestInterceptor(request) {
     const signIn = (asked && settings.signIn[asked.auth.name]) || {};
     if (signIn.tokenUrl && request.url === signIn.tokenUrl && typeof request.body === "string") {
       const body = new URLSearchParams(request.body);
-      if (!body.get("client_secret")) body.delete("client_secret");
       if (signIn.resource) body.set("resource", signIn.resource);
       request.body = body.toString();
       delete request.headers["X-Requested-With"];
