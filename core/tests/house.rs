@@ -2,6 +2,7 @@
 //! the server.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -65,6 +66,115 @@ fn imports_go_down() {
             }
         }
     }
+}
+
+/// The paths that begin with `crate` or `super` in a source without comments, each as its parts.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code = code.join("\n");
+    let within = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+    let starts = ["crate::", "super::"].into_iter().flat_map(|start| code.match_indices(start).collect::<Vec<_>>());
+    starts.filter(|(at, _)| !within(&code[..*at])).flat_map(|(at, _)| branches(&code[at..]).0).collect()
+}
+
+/// The paths of a use tree, and what follows it.
+fn branches(text: &str) -> (Vec<Vec<String>>, &str) {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        let mut all = Vec::new();
+        while !rest.trim_start().is_empty() && !rest.trim_start().starts_with('}') {
+            let (found, after) = branches(rest);
+            all.extend(found);
+            rest = after.find([',', '}']).map_or("", |at| after[at..].trim_start_matches(','));
+        }
+        return (all, rest.trim_start().strip_prefix('}').unwrap_or_default());
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (word, rest) = (text[..end].to_owned(), &text[end..]);
+    match rest.strip_prefix("::") {
+        Some(after) if !word.is_empty() => {
+            let (found, rest) = branches(after);
+            (found.into_iter().map(|path| std::iter::once(word.clone()).chain(path).collect()).collect(), rest)
+        }
+        _ => (vec![vec![word]], rest),
+    }
+}
+
+/// Which room of a floor names which others.
+fn rooms(floor: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let folder = root().join("src").join(floor);
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources(&folder).into_iter().filter(|(path, _)| !path.to_string_lossy().ends_with("tests.rs")) {
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let place = path.strip_prefix(&folder).expect("it is in the folder").with_extension("");
+        let mut place: Vec<String> = place.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        place.retain(|part| part != "mod");
+        let Some(room) = place.first().cloned() else { continue };
+        for named in paths(text) {
+            let ups = named.iter().take_while(|part| *part == "super").count();
+            let named: Vec<String> = match named.strip_prefix(&["crate".to_owned(), floor.to_owned()]) {
+                Some(rest) => rest.to_vec(),
+                None if ups > 0 && ups <= place.len() => {
+                    place[..place.len() - ups].iter().chain(&named[ups..]).cloned().collect()
+                }
+                None => continue,
+            };
+            // What begins with a capital stands in the floor's own file.
+            if let Some(other) = named.first().filter(|other| **other != room && other.starts_with(char::is_lowercase))
+            {
+                all.entry(room.clone()).or_default().insert(other.clone());
+            }
+        }
+    }
+    all
+}
+
+/// Rooms that lead to each other in a circle.
+fn circle(rooms: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn walk(rooms: &BTreeMap<String, BTreeSet<String>>, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
+        let here = way.last().cloned().unwrap_or_default();
+        for next in rooms.get(&here).into_iter().flatten() {
+            let met = way.contains(next);
+            way.push(next.clone());
+            if met || (!done.contains(next) && walk(rooms, way, done)) {
+                return true;
+            }
+            way.pop();
+        }
+        done.insert(here);
+        false
+    }
+    let mut done = BTreeSet::new();
+    rooms.keys().find_map(|room| {
+        let mut way = vec![room.clone()];
+        walk(rooms, &mut way, &mut done).then_some(way)
+    })
+}
+
+#[test]
+fn no_room_of_http_leads_back_to_itself() {
+    let rooms = rooms("http");
+    assert!(rooms["app"].contains("front") && rooms["front"].contains("state"), "they are read: {rooms:?}");
+    assert_eq!(circle(&rooms), None, "{rooms:?}");
+}
+
+#[test]
+fn a_circle_is_seen() {
+    let rooms = |edges: &[(&str, &str)]| {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in edges {
+            all.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        all
+    };
+    assert_eq!(circle(&rooms(&[("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")])), None);
+    let found = circle(&rooms(&[("a", "b"), ("b", "c"), ("c", "b")]));
+    assert_eq!(found.as_deref(), Some(["a", "b", "c", "b"].map(str::to_owned).as_slice()));
+    let read = paths(
+        "use super::{\n    a::{B, c::D},\n    e,\n};\nfn x() -> crate::http::f::G { super::super::h() } // crate::no",
+    );
+    let read: Vec<String> = read.iter().map(|path| path.join("::")).collect();
+    assert_eq!(read, ["crate::http::f::G", "super::a::B", "super::a::c::D", "super::e", "super::super::h"]);
 }
 
 #[test]

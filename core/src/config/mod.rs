@@ -31,6 +31,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity, nearest};
 pub use environment::Environment;
 pub use load::{Loaded, check_again, load, load_values};
 pub use resolve::{ProviderConfig, is_loopback, metadata_path};
+pub use rules::{TOOL_NAMES, is_tool_name};
 pub use sections::*;
 pub use shape::config_schema;
 pub use source::Source;

@@ -54,18 +54,21 @@ impl Challenge {
         Self { told: true, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", metadata_url, &text) }
     }
 
-    pub(super) fn invalid_token(metadata_url: Option<&str>, scopes: &Arc<[Arc<str>]>, why: &str) -> Self {
+    /// A token came that does not hold; `why` is fit for an `error_description`.
+    pub fn invalid_token(metadata_url: Option<&str>, scopes: &Arc<[Arc<str>]>, why: &str) -> Self {
         let challenge = Self::new(StatusCode::UNAUTHORIZED, "invalid_token", metadata_url, why);
         Self { told: true, scopes: Some(Arc::clone(scopes)), ..challenge }
     }
 
-    pub(super) fn insufficient_scope(metadata_url: Option<&str>, required: &Arc<[Arc<str>]>, tool: &str) -> Self {
+    /// The token lacks scopes that the tool needs.
+    pub fn insufficient_scope(metadata_url: Option<&str>, required: &Arc<[Arc<str>]>, tool: &str) -> Self {
         let text = format!("the tool '{tool}' needs {}", named(required));
         let challenge = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", metadata_url, &text);
         Self { told: true, scopes: Some(Arc::clone(required)), ..challenge }
     }
 
-    pub(super) fn rate_limited(metadata_url: Option<&str>, tool: &str, retry_after: Duration) -> Self {
+    /// The tool was called too often.
+    pub fn rate_limited(metadata_url: Option<&str>, tool: &str, retry_after: Duration) -> Self {
         let text = format!("the tool '{tool}' was called too often; wait and try again");
         let challenge = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", metadata_url, &text);
         Self { retry_after: Some(retry_after), ..challenge }
@@ -74,6 +77,17 @@ impl Challenge {
     pub(super) fn unavailable(metadata_url: Option<&str>, why: &str, retry_after: Duration) -> Self {
         let challenge = Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", metadata_url, why);
         Self { retry_after: Some(retry_after), ..challenge }
+    }
+
+    /// Tokens cannot be verified now.
+    pub fn unreachable(metadata_url: Option<&str>, retry_after: Duration) -> Self {
+        let text = "the authorization server or its keys cannot be reached now";
+        Self::unavailable(metadata_url, text, retry_after)
+    }
+
+    /// What went wrong, for people.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     /// The error code of the body.

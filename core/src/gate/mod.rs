@@ -104,8 +104,7 @@ impl Gate {
             }
             Err(VerifyError::Unavailable { reason, retry_after }) => {
                 tracing::debug!(endpoint, reason, "cannot verify tokens");
-                let text = "the authorization server or its keys cannot be reached now";
-                Err(Challenge::unavailable(metadata, text, retry_after))
+                Err(Challenge::unreachable(metadata, retry_after))
             }
         }
     }

@@ -21,7 +21,7 @@ use toolgate_plugin::{
 use super::{
     arguments::{self, Misfit},
     limits::{Limiter, watched},
-    registry::Registry,
+    registry::{Offered, Registry},
 };
 use crate::policy::{Ending, Permit};
 
@@ -60,6 +60,14 @@ pub fn misfit(path: &str, message: &str) -> String {
         format!("the arguments do not fit: {message}")
     } else {
         format!("the argument at {path} does not fit: {message}")
+    }
+}
+
+impl Offered {
+    /// What is said to a caller with these arguments. Nothing if they fit, or if the plugin's own process judges that.
+    pub fn misfit(&self, arguments: &Value) -> Option<String> {
+        let Misfit { path, message } = arguments::misfit(self.arguments.as_deref()?, arguments)?;
+        Some(misfit(&path, &message))
     }
 }
 

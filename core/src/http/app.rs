@@ -1,6 +1,6 @@
 //! The app: every request through the same doors, then the route table.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use http::{HeaderValue, header};
@@ -9,45 +9,22 @@ use poem::{
     endpoint::BoxEndpoint,
     http::{Method, StatusCode, Uri},
 };
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
     backend::{Answers, PassedOn},
-    document::Documents,
     doors::{self, Audience, Doors},
-    front::{self, Front},
+    front,
     mcp_route::McpRoute,
     openapi::Api,
-    outlook::Outlook,
     pages::{Fixed, Page, Read},
     place::{Place, Places},
     refusal::{RequestId, refusal},
     rest,
+    state::State,
 };
-use crate::{config::Config, devauth::DevAuth, gate::Gate, host::Current, mcp, telemetry::audit::Audit};
-
-/// What the routes stand on.
-pub(super) struct State {
-    pub(super) config: Config,
-    pub(super) registry: Current,
-    pub(super) gate: Gate,
-    pub(super) audit: Audit,
-    pub(super) endpoints: HashMap<String, Mounted>,
-    pub(super) dev: Option<Arc<DevAuth>>,
-    pub(super) documents: Arc<Documents>,
-    pub(super) front: Front,
-    pub(super) outlook: Arc<Outlook>,
-}
-
-/// An MCP endpoint in its place.
-#[derive(Clone)]
-pub(super) struct Mounted {
-    pub(super) endpoint: Arc<mcp::Endpoint>,
-    /// Ends its sessions and streams.
-    pub(super) stop: CancellationToken,
-}
+use crate::config::Config;
 
 /// Which page of ours a path is, for the doors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,11 +62,12 @@ impl App {
             .at("/api/tools/:endpoint/:tool", CallRoute(Arc::clone(&state)))
             .at("/openapi.json", Read(Page::Document, Arc::clone(&state)))
             .at("/docs", Read(Page::Docs, Arc::clone(&state)))
+            .at("/docs/", Read(Page::DocsWithSlash, Arc::clone(&state)))
             .at("/docs/oauth-receiver.html", Read(Page::Receiver, Arc::clone(&state)))
             .at("/docs/assets/:name", Read(Page::Asset, Arc::clone(&state)))
             .at("/assets/:name", Read(Page::File, Arc::clone(&state)))
             .at("/favicon.ico", Read(Page::Icon, Arc::clone(&state)))
-            .at("/", Read(Page::Front, Arc::clone(&state)));
+            .at("/", front::Front::new(Arc::clone(&state)));
         if let Some(dev) = &state.dev {
             let (oauth, openid) = (dev.oauth_metadata(), dev.openid_configuration());
             routes = routes

@@ -4,21 +4,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Body, Endpoint, EndpointExt, Request, Response, endpoint::BoxEndpoint};
 use poem_openapi::types::Any;
 
 use super::{
-    app::State,
-    openapi::{Backend, CatalogueTool, Raw, Readiness},
-    readiness::readiness,
+    kept::Kept,
+    openapi::{self, Backend, CatalogueTool, Raw, Readiness},
     refusal::{RequestId, raw},
     rest,
+    sight::Sight,
+    state::State,
+    tagged::Tagged,
 };
 use crate::{
     config::ProviderKind,
     devauth::DevAuth,
-    gate::ProtectedResource,
+    gate::{Challenge, ProtectedResource},
+    host::Registry,
     policy::Face,
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
 };
@@ -34,6 +37,7 @@ const LONGEST_REGISTRATION: u64 = 64 * 1024;
 pub(super) struct Answers {
     state: Arc<State>,
     root: Root,
+    catalogues: Arc<Kept<Sight, Tagged>>,
 }
 
 /// The authorization server that the documents and the registration at the root are about.
@@ -61,7 +65,7 @@ impl Root {
 
 impl Answers {
     pub(super) fn new(state: Arc<State>) -> Self {
-        Self { root: Root::of(&state), state }
+        Self { root: Root::of(&state), state, catalogues: Arc::new(Kept::new(Tagged::len)) }
     }
 
     async fn provider_document(&self, request: &Request, document: MetadataDocument) -> Raw {
@@ -181,44 +185,59 @@ impl Backend for Answers {
     }
 
     async fn ready(&self) -> Readiness {
-        readiness(&self.state).await
+        self.state.checkup.readiness(&self.state.registry.load()).await
     }
 
-    async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw> {
+    async fn catalogue(&self, request: &Request) -> Raw {
         let state = &self.state;
         let id = RequestId::of(request);
         let registry = state.registry.load();
-        let brought = request.headers().contains_key(header::AUTHORIZATION);
-        let mut recognised = false;
-        let mut tools = Vec::new();
-        for endpoint in registry.endpoints() {
-            let principal = state.gate.recognise(endpoint, request.headers()).await;
-            recognised |= principal.is_some();
-            for offered in registry.visible(endpoint, principal.as_deref()) {
-                tools.push(CatalogueTool {
-                    tool: offered.tool.name.clone(),
-                    plugin: offered.policy.plugin.to_string(),
-                    endpoint: endpoint.to_owned(),
-                    title: offered.tool.title.clone(),
-                    description: offered.tool.description.clone(),
-                    input_schema: Any((*offered.tool.input_schema).clone()),
-                    output_schema: offered.tool.output_schema.as_ref().map(|schema| Any((**schema).clone())),
-                    required_scopes: offered.policy.requirement.scopes().iter().map(ToString::to_string).collect(),
-                });
-            }
+        if let Err(challenge) = self.welcome(&registry, request.headers(), &id).await {
+            return challenge.response(&id);
         }
-        if brought && !recognised {
-            // A token that opens nothing here deserves to be told why.
-            let first =
-                state.config.default_endpoint().map_or_else(|| registry.endpoints().next(), |(name, _)| Some(name));
-            if let Some(name) = first
-                && let Err(challenge) = state.gate.authenticate(name, request.headers(), Face::Rest, &id).await
-            {
-                return Err(challenge.response(&id));
-            }
+        let sight = Sight::of(&state.gate, &registry, request.headers()).await;
+        match self.catalogues.or_made(&registry, sight, |registry, sight| Some(catalogue(registry, sight))).await {
+            Some(made) => made.answer(request.headers()),
+            None => raw(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the list could not be made", &id),
         }
-        Ok(tools)
     }
+}
+
+impl Answers {
+    /// No token is needed, but one that opens nothing here deserves to be told why.
+    async fn welcome(&self, registry: &Registry, headers: &HeaderMap, id: &Arc<str>) -> Result<(), Challenge> {
+        let state = &self.state;
+        if !headers.contains_key(header::AUTHORIZATION) {
+            return Ok(());
+        }
+        for endpoint in registry.endpoints() {
+            if state.gate.recognise(endpoint, headers).await.is_some() {
+                return Ok(());
+            }
+        }
+        let first = state.config.default_endpoint().map_or_else(|| registry.endpoints().next(), |(name, _)| Some(name));
+        match first {
+            Some(name) => state.gate.authenticate(name, headers, Face::Rest, id).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The catalogue as somebody may see it.
+fn catalogue(registry: &Registry, sight: &Sight) -> Tagged {
+    let tools = registry.endpoints().flat_map(|endpoint| {
+        sight.tools(registry, endpoint).map(|offered| CatalogueTool {
+            tool: offered.tool.name.clone(),
+            plugin: offered.policy.plugin.to_string(),
+            endpoint: endpoint.to_owned(),
+            title: offered.tool.title.clone(),
+            description: offered.tool.description.clone(),
+            input_schema: Any((*offered.tool.input_schema).clone()),
+            output_schema: offered.tool.output_schema.as_ref().map(|schema| Any((**schema).clone())),
+            required_scopes: offered.policy.requirement.scopes().iter().map(ToString::to_string).collect(),
+        })
+    });
+    Tagged::new("application/json", openapi::catalogue(tools.collect()))
 }
 
 async fn collect(response: Response) -> Raw {

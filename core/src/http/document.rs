@@ -2,40 +2,41 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 use futures_util::future;
-use serde_json::Value;
-use tokio::sync::Mutex;
+use serde_json::{Map, Value};
 
 use super::{
-    app::State,
-    openapi::{Document, EndpointOperations, Page, SecurityScheme, SignIn, ToolOperation, base_document, merge},
-    server::profile,
+    kept::Kept,
+    openapi::{
+        Document, EndpointOperations, Merged, Operations, Page, Refused, SecurityScheme, SignIn, ToolOperation,
+        base_document, merge,
+    },
+    providers::profile,
+    refusal::{NO_OBJECT, too_large, unknown_tool},
+    sight::{Sight, hides},
+    tagged::Tagged,
 };
 use crate::{
     config::{Config, ProviderKind},
-    host::Registry,
-    policy::Principal,
-    tokens::{SignInEndpoints, Verifier},
+    gate::Challenge,
+    host::{Offered, Registry},
+    tokens::{InvalidToken, SignInEndpoints, Verifier},
 };
 
 /// How long a page waits for a provider that has not told yet where people sign in.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The document of one registry, made once for what is known of the providers.
+/// The documents, by what is known of the providers and by who looks.
 pub(super) struct Documents {
-    made: ArcSwapOption<Made>,
+    kept: Arc<Kept<(Known, Sight), Arc<Made>>>,
     verifiers: HashMap<String, Arc<Verifier>>,
     config: Arc<Config>,
-    /// Held while one is made.
-    turn: Arc<Mutex<()>>,
 }
 
-struct Made {
-    registry: Arc<Registry>,
-    known: Known,
-    text: Bytes,
+/// A document, and where its tools are in it.
+pub(super) struct Made {
+    pub(super) text: Tagged,
+    pub(super) operations: Operations,
 }
 
 /// Where people sign in, by endpoint, as far as it is known. What is not is a plain bearer token in the document.
@@ -44,7 +45,7 @@ type Known = HashMap<String, SignInEndpoints>;
 impl Documents {
     /// The documents of a configuration, with the verifiers of the endpoints that ask for tokens.
     pub(super) fn new(config: Arc<Config>, verifiers: HashMap<String, Arc<Verifier>>) -> Self {
-        Self { made: ArcSwapOption::empty(), verifiers, config, turn: Arc::default() }
+        Self { kept: Arc::new(Kept::new(|made| made.text.len())), verifiers, config }
     }
 
     /// Learn where people sign in from those providers that must be asked. One that does not answer is asked again
@@ -66,62 +67,38 @@ impl Documents {
         self.verifiers.iter().filter_map(known).collect()
     }
 
-    /// The document as these callers may see it; without any, as everyone may. Made aside, one at a time: it is work
-    /// that grows with what plugins bring.
-    pub(super) async fn seen(
-        self: &Arc<Self>,
-        registry: Arc<Registry>,
-        callers: HashMap<String, Arc<Principal>>,
-    ) -> Option<Bytes> {
-        if callers.is_empty()
-            && let Some(text) = self.made(&registry, &self.known())
-        {
-            return Some(text);
-        }
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let documents = Arc::clone(self);
-        let making = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            if callers.is_empty() { documents.public(&registry) } else { documents.seen_by(&registry, &callers) }
-        });
-        making.await.ok()
-    }
-
-    /// The document that everyone may see, if it is made.
-    fn made(&self, registry: &Arc<Registry>, known: &Known) -> Option<Bytes> {
-        let stands = |made: &Arc<Made>| Arc::ptr_eq(&made.registry, registry) && made.known == *known;
-        self.made.load_full().filter(stands).map(|made| made.text.clone())
-    }
-
-    /// The document that everyone may see.
-    fn public(&self, registry: &Arc<Registry>) -> Bytes {
-        let known = self.known();
-        if let Some(text) = self.made(registry, &known) {
-            return text;
-        }
-        let text = Bytes::from(document(&self.config, registry, &known, &HashMap::new()).to_string());
-        self.made.store(Some(Arc::new(Made { registry: Arc::clone(registry), known, text: text.clone() })));
-        text
-    }
-
-    /// The document as one caller may see it: with the tools that only this caller's token reaches.
-    fn seen_by(&self, registry: &Registry, callers: &HashMap<String, Arc<Principal>>) -> Bytes {
-        Bytes::from(document(&self.config, registry, &self.known(), callers).to_string())
+    /// The document as somebody may see it.
+    pub(super) async fn seen(&self, registry: &Arc<Registry>, sight: Sight) -> Option<Arc<Made>> {
+        let config = Arc::clone(&self.config);
+        let make = move |registry: &Registry, (known, sight): &(Known, Sight)| {
+            let Merged { document, operations } = document(&config, registry, known, sight);
+            Some(Arc::new(Made { text: Tagged::new("application/json", document.to_string()), operations }))
+        };
+        self.kept.or_made(registry, (self.known(), sight), make).await
     }
 
     /// The page around it.
-    pub(super) fn page(&self, state: &State) -> Page {
-        let registry = state.registry.load();
+    pub(super) fn page(&self, registry: &Registry) -> Page {
         let mut known = self.known();
         let sign_in = self.config.endpoints.keys().filter_map(|name| {
             let scheme = scheme_of(&self.config, name)?;
             let initial = registry.policy().endpoint(name)?.initial_scopes.iter().map(ToString::to_string).collect();
             let provider = known.remove(name);
+            let names_issuer = provider.as_ref().is_some_and(|provider| provider.names_issuer);
             let (issuer, token_url, theirs) = provider
                 .map_or((None, None, None), |provider| (provider.issuer, Some(provider.token), provider.registration));
             let registration_url = if self.registers_at_root(name) { Some("oauth/register".into()) } else { theirs };
-            let resource = Some(self.config.resource(name));
-            Some(SignIn { scheme, client_id: None, registration_url, issuer, token_url, scopes: initial, resource })
+            Some(SignIn {
+                scheme,
+                client_id: None,
+                registration_url,
+                issuer,
+                names_issuer,
+                token_url,
+                scopes: initial,
+                resource: Some(self.config.resource(name)),
+                hides: hides(registry, name),
+            })
         });
         let sign_in = sign_in.collect();
         Page { title: "Toolgate".into(), public_url: self.config.public_url(), sign_in }
@@ -149,10 +126,10 @@ fn scheme_of(config: &Config, endpoint: &str) -> Option<String> {
 /// Nobody is asked: a provider whose endpoints its metadata name is a plain bearer token here.
 pub fn openapi_document(config: &Config, registry: &Registry) -> Value {
     let known = |name: &String| Some((name.clone(), profile(config, name, None).ok()??.sign_in()?.clone()));
-    document(config, registry, &config.endpoints.keys().filter_map(known).collect(), &HashMap::new())
+    document(config, registry, &config.endpoints.keys().filter_map(known).collect(), &Sight::default()).document
 }
 
-fn document(config: &Config, registry: &Registry, known: &Known, callers: &HashMap<String, Arc<Principal>>) -> Value {
+fn document(config: &Config, registry: &Registry, known: &Known, sight: &Sight) -> Merged {
     let mut tools = Vec::new();
     let mut endpoints = Vec::new();
     let mut security: Vec<(String, SecurityScheme)> = Vec::new();
@@ -167,7 +144,7 @@ fn document(config: &Config, registry: &Registry, known: &Known, callers: &HashM
         let path = url::Url::parse(&resource).map(|url| url.path().to_owned()).unwrap_or_default();
         let metadata_paths = if scheme.is_some() { vec![path] } else { Vec::new() };
         endpoints.push(EndpointOperations { name: name.to_owned(), scheme, metadata_paths });
-        tools.extend(registry.visible(name, callers.get(name).map(Arc::as_ref)).map(|offered| ToolOperation {
+        tools.extend(sight.tools(registry, name).map(|offered| ToolOperation {
             endpoint: name.to_owned(),
             plugin: offered.policy.plugin.to_string(),
             name: offered.tool.name.clone(),
@@ -178,8 +155,10 @@ fn document(config: &Config, registry: &Registry, known: &Known, callers: &HashM
             scopes: offered.policy.requirement.scopes().iter().map(ToString::to_string).collect(),
             foreign: offered.is_foreign(),
             read_only: offered.tool.annotations.as_ref().and_then(|hints| hints.read_only_hint).unwrap_or(false),
+            refusals: own_refusals(offered),
         }));
     }
+    let refusals = shared_refusals(config, tools.first());
     merge(Document {
         server_url: config.server.public_url.as_ref().map_or_else(|| "/".to_owned(), |_| config.public_url()),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -187,7 +166,38 @@ fn document(config: &Config, registry: &Registry, known: &Known, callers: &HashM
         tools,
         endpoints,
         security,
+        refusals,
     })
+}
+
+/// What any tool's refusals say, in the words of those who write them.
+fn shared_refusals(config: &Config, first: Option<&ToolOperation>) -> Vec<Refused> {
+    let endpoint = first.map_or("", |tool| tool.endpoint.as_str());
+    let body = config.server.max_body.0;
+    let expired = Challenge::invalid_token(None, &Arc::from([]), &InvalidToken::Expired.to_string());
+    let refused = |status, error: &str, description| Refused { status, error: error.to_owned(), description };
+    vec![
+        refused(400, "invalid_arguments", NO_OBJECT.to_owned()),
+        said(&expired),
+        refused(404, "unknown_tool", unknown_tool(endpoint, "no-such-tool")),
+        refused(413, "too_large", too_large(body, Some("server.max_body"))),
+        said(&Challenge::unreachable(None, Duration::from_secs(1))),
+    ]
+}
+
+/// What only this tool's refusals say: the arguments that are missing, its scopes, its rate.
+fn own_refusals(offered: &Offered) -> Vec<Refused> {
+    let (tool, scopes) = (&*offered.policy.name, offered.policy.requirement.scopes());
+    let nothing = offered.misfit(&Value::Object(Map::new()));
+    let misfit = nothing.map(|description| Refused { status: 400, error: "invalid_arguments".into(), description });
+    let short = (!scopes.is_empty()).then(|| said(&Challenge::insufficient_scope(None, scopes, tool)));
+    let often = offered.policy.rate().map(|_| said(&Challenge::rate_limited(None, tool, Duration::from_secs(1))));
+    [misfit, short, often].into_iter().flatten().collect()
+}
+
+fn said(challenge: &Challenge) -> Refused {
+    let (error, description) = (challenge.error().to_owned(), challenge.description().to_owned());
+    Refused { status: challenge.status().as_u16(), error, description }
 }
 
 fn security_scheme(config: &Config, known: Option<&SignInEndpoints>) -> SecurityScheme {
@@ -195,4 +205,29 @@ fn security_scheme(config: &Config, known: Option<&SignInEndpoints>) -> Security
     let scopes =
         config.scopes.iter().map(|(scope, section)| (scope.to_string(), section.description.clone())).collect();
     SecurityScheme::OAuth2 { authorization_url: authorization, token_url: token, refresh_url: None, scopes }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_see_the_same_are_shown_one_document() {
+        let config: Config = serde_json::from_value(serde_json::json!({
+            "endpoints": { "quiet": { "path": "/quiet/mcp", "plugins": ["echo"], "on_missing_scope": "hide" } },
+            "plugins": { "echo": { "builtin": "echo", "tools": { "echo": { "scopes": [] } } } },
+        }))
+        .unwrap();
+        let (registry, _) = Registry::build(&config, TaskTracker::new()).await.unwrap();
+        let (registry, documents) = (Arc::new(registry), Documents::new(Arc::new(config), HashMap::new()));
+        let sight = || Sight::opening("quiet", &["echo"]);
+        let first = documents.seen(&registry, sight()).await.unwrap();
+        let again = documents.seen(&registry, sight()).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &again), "it is made once");
+        assert!(first.operations.of("quiet", "echo").is_some());
+        let everybodys = documents.seen(&registry, Sight::default()).await.unwrap();
+        assert!(everybodys.operations.of("quiet", "echo").is_none());
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use poem::{Endpoint, Request, Response};
 
-use super::app::{App, State};
+use super::{app::App, state::State};
 
 /// The app, swapped whole.
 pub(super) struct Live(ArcSwap<App>);

@@ -7,9 +7,9 @@ use http_body_util::BodyExt;
 use poem::{Body, Endpoint, IntoResponse, Request, Response, http::StatusCode};
 
 use super::{
-    app::State,
     refusal::{self, RequestId},
     rest,
+    state::State,
 };
 use crate::{
     mcp::{self, Answer, Exchange},

@@ -1,7 +1,10 @@
 //! HTTP: our accept loop (`accept`), the poem app and its route table (`app`), which path a request means (`place`),
 //! who may knock at all (`doors`), the REST face of the tools (`rest`), the OpenAPI document and its page ([`openapi`]),
-//! the pages that people see first (`front`), and the server put together (`standing`), its life (`server`), and how it
-//! follows its files (`reload`, `watch`, `changes`, `outlook`).
+//! the pages that people see first (`front`), and the server put together (`standing`, from `providers` to `state`), its
+//! life (`server`), and how it follows its files (`reload`, `watch`, `changes`, `outlook`).
+//!
+//! What follows from the registry and from who looks (`sight`) is made once and kept (`kept`, `tagged`); how the server is
+//! (`readiness`) is told without what is the operator's business alone (`discreet`).
 //!
 //! Asks the gate who calls and the policy whether they may; decides neither.
 
@@ -9,9 +12,11 @@ mod accept;
 mod app;
 mod backend;
 mod changes;
+mod discreet;
 mod document;
 mod doors;
 mod front;
+mod kept;
 mod leftover;
 mod live;
 mod mcp_route;
@@ -19,15 +24,20 @@ pub mod openapi;
 mod outlook;
 mod pages;
 mod place;
+mod providers;
 mod readiness;
 mod refusal;
 mod reload;
 mod requests;
 mod rest;
 mod server;
+mod sight;
 mod standing;
+mod state;
+mod tagged;
 mod timed;
 mod watch;
 
 pub use document::openapi_document;
+pub use providers::ProviderError;
 pub use server::{Server, StartError, check_start};

@@ -1,16 +1,15 @@
-//! What is read with GET and needs no token: the OpenAPI document, the page around it, the front page and its files,
-//! fixed documents.
+//! What is read with GET and needs no token: the OpenAPI document, the page around it, the files of the front page, fixed
+//! documents.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderValue, header};
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{Method, StatusCode},
 };
 
-use super::{app::State, front, openapi};
-use crate::{config::OnMissingScope, policy::Principal};
+use super::{front, openapi, refusal, sight::Sight, state::State, tagged::is_known};
 
 /// A document that does not change.
 pub(super) struct Fixed(bytes::Bytes);
@@ -37,12 +36,13 @@ impl Endpoint for Fixed {
 pub(super) enum Page {
     Document,
     Docs,
+    /// The same, as somebody types it. Its links hold without the slash alone.
+    DocsWithSlash,
     Receiver,
     Asset,
     /// A file of the front page.
     File,
     Icon,
-    Front,
 }
 
 /// A page that is read.
@@ -59,11 +59,14 @@ impl Endpoint for Read {
         Ok(match self.0 {
             Page::Document => document(state, &request).await,
             Page::Docs => docs(state).await,
+            // Relative, so that it also leads there behind a proxy that adds a prefix.
+            Page::DocsWithSlash => {
+                StatusCode::PERMANENT_REDIRECT.with_header(header::LOCATION, "../docs").into_response()
+            }
             Page::Receiver => receiver(),
             Page::Asset => asset(&request),
             Page::File => file(&request),
             Page::Icon => icon(),
-            Page::Front => front::front(state, &request).await,
         })
     }
 }
@@ -72,28 +75,16 @@ impl Endpoint for Read {
 async fn document(state: &State, request: &Request) -> Response {
     state.documents.learn().await;
     let registry = state.registry.load();
-    let callers = callers(state, request.headers()).await;
-    match state.documents.seen(registry, callers).await {
-        Some(text) => Response::builder().content_type("application/json").body(text),
+    let sight = Sight::of(&state.gate, &registry, request.headers()).await;
+    match state.documents.seen(&registry, sight).await {
+        Some(made) => refusal::poem(made.text.answer(request.headers())),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-/// Who looks, by endpoint, where that changes what there is to see.
-pub(super) async fn callers(state: &State, headers: &HeaderMap) -> HashMap<String, Arc<Principal>> {
-    let mut callers = HashMap::new();
-    let hides = state.config.endpoints.iter().filter(|(_, endpoint)| endpoint.on_missing_scope == OnMissingScope::Hide);
-    for (name, _) in hides {
-        if let Some(principal) = state.gate.recognise(name, headers).await {
-            callers.insert(name.clone(), principal);
-        }
-    }
-    callers
-}
-
 async fn docs(state: &State) -> Response {
     state.documents.learn().await;
-    html(openapi::docs_page(&state.documents.page(state)))
+    html(openapi::docs_page(&state.documents.page(&state.registry.load())))
 }
 
 /// Its address holds a code when it is opened.
@@ -104,18 +95,19 @@ fn receiver() -> Response {
 }
 
 fn html(page: openapi::page::Rendered) -> Response {
-    Response::builder()
-        .content_type("text/html; charset=utf-8")
-        .header("content-security-policy", page.content_security_policy)
-        .header("referrer-policy", "no-referrer")
-        .header("x-frame-options", "DENY")
-        .body(page.html)
+    // Made of the configuration, whose addresses may be anything.
+    let Ok(policy) = HeaderValue::try_from(page.content_security_policy) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut response = Response::builder().content_type("text/html; charset=utf-8").body(page.html);
+    front::guard(response.headers_mut(), policy);
+    response
 }
 
 fn asset(request: &Request) -> Response {
     let name = request.path_params::<String>().unwrap_or_default();
     let Some(asset) = openapi::asset(&name) else { return StatusCode::NOT_FOUND.into_response() };
-    if request.header(header::IF_NONE_MATCH) == Some(asset.etag.as_str()) {
+    if is_known(request.headers(), &asset.etag) {
         return StatusCode::NOT_MODIFIED.into_response();
     }
     Response::builder()

@@ -1,9 +1,11 @@
-//! JSON errors of the HTTP face: `{"error","error_description","request_id"}`.
+//! JSON errors of the HTTP face: `{"error","error_description","request_id"}`, and what they say where it is documented.
 
 use std::sync::Arc;
 
 use poem::{Request, Response, http::StatusCode};
 use serde_json::json;
+
+use crate::config::Size;
 
 /// The request's id, the same in answers, log and audit.
 #[derive(Debug, Clone)]
@@ -14,6 +16,21 @@ impl RequestId {
     pub(super) fn of(request: &Request) -> Arc<str> {
         request.extensions().get::<Self>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0))
     }
+}
+
+/// What is said of a body that is JSON, and no object.
+pub(super) const NO_OBJECT: &str = "the arguments are a JSON object";
+
+/// What is said of a tool that an endpoint does not have.
+pub(super) fn unknown_tool(endpoint: &str, tool: &str) -> String {
+    let cut = |text: &str| text.chars().take(128).collect::<String>();
+    format!("the endpoint \"{}\" offers no tool \"{}\"; see /api/tools", cut(endpoint), cut(tool))
+}
+
+/// What is said of a body of more than `most` bytes, a bound that is `setting`'s or fixed.
+pub(super) fn too_large(most: u64, setting: Option<&str>) -> String {
+    let help = setting.map_or_else(String::new, |key| format!("; the operator may raise {key}"));
+    format!("the body is larger than {}{help}", Size(most))
 }
 
 /// An error answer.

@@ -13,11 +13,12 @@ use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    app::{App, State},
+    app::App,
     changes::{self, Standing},
     live::Live,
     outlook::Prospect,
     standing::Ground,
+    state::State,
     watch::Watch,
 };
 use crate::{

@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 use toolgate_plugin::{Progress, TraceContext};
 
 use super::{
-    app::State,
-    refusal::{self, RequestId, refusal},
+    refusal::{self, NO_OBJECT, RequestId, refusal, too_large, unknown_tool},
+    state::State,
 };
 use crate::{
-    config::Size,
     host::{CallEnd, Surroundings, misfit},
     policy::{Ending, Face, Reason, Request as PolicyRequest},
 };
@@ -32,9 +31,7 @@ impl BodyError {
     pub(super) fn response(&self, request_id: &str) -> Response {
         let (status, error, text) = match self {
             Self::TooLarge { most, setting } => {
-                let help = setting.map_or_else(String::new, |key| format!("; the operator may raise {key}"));
-                let text = format!("the body is larger than {}{help}", Size(*most));
-                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", too_large(*most, *setting))
             }
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time".to_owned()),
             Self::Broken => (StatusCode::BAD_REQUEST, "invalid_request", "the body could not be read".to_owned()),
@@ -72,11 +69,8 @@ pub(super) async fn bounded(
 /// Call a tool. Dropping the future (the client has gone) cancels the call.
 pub(super) async fn call(state: &State, endpoint: &str, tool: &str, mut request: Request) -> Response {
     let request_id = RequestId::of(&request);
-    let unknown = |request_id: &str| {
-        let cut = |text: &str| text.chars().take(128).collect::<String>();
-        let text = format!("the endpoint \"{}\" offers no tool \"{}\"; see /api/tools", cut(endpoint), cut(tool));
-        refusal(StatusCode::NOT_FOUND, "unknown_tool", &text, request_id)
-    };
+    let unknown =
+        |request_id: &str| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown_tool(endpoint, tool), request_id);
     if state.gate.resource(endpoint).is_none() {
         return unknown(&request_id);
     }
@@ -161,7 +155,7 @@ async fn arguments(
     }
     match serde_json::from_slice::<Value>(&bytes) {
         Ok(Value::Object(arguments)) => Ok(arguments),
-        Ok(_) => refused(StatusCode::BAD_REQUEST, "invalid_arguments", "the arguments are a JSON object"),
+        Ok(_) => refused(StatusCode::BAD_REQUEST, "invalid_arguments", NO_OBJECT),
         Err(wrong) => refused(StatusCode::BAD_REQUEST, "invalid_request", &format!("the body is not JSON: {wrong}")),
     }
 }

@@ -2,28 +2,23 @@
 
 use std::{future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use indexmap::IndexMap;
-use jsonwebtoken::jwk::JwkSet;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     accept::{self, Bounds},
     live::Live,
+    providers::{ProviderError, check_dev_state, profiles},
     reload::Reloader,
     standing::Ground,
 };
 use crate::{
-    config::{Algorithm, Config, ProviderConfig, ProviderKind, Scope, ScopeSection},
-    devauth::{DevAuth, OpenError as DevAuthError, Settings as DevAuthSettings},
+    config::Config,
     host::{BuildError, Current, Registry},
     policy::Finding,
     telemetry::audit::{Audit, OpenError as AuditError},
-    tokens::{DevProfile, Profile, ProfileError, ProviderClient},
+    tokens::ProviderClient,
 };
-
-/// The development authorization server's folder in `server.state_dir`.
-const DEV_STATE: &str = "dev-auth";
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,17 +37,9 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The development authorization server cannot start.
+    /// An authorization server that cannot be used.
     #[error(transparent)]
-    DevAuth(#[from] DevAuthError),
-    /// An authorization server that tokens cannot be checked with.
-    #[error("endpoint \"{endpoint}\": {error}")]
-    Provider {
-        /// The endpoint's name.
-        endpoint: String,
-        /// What is wrong.
-        error: ProfileError,
-    },
+    Provider(#[from] ProviderError),
 }
 
 /// A server that listens but does not serve yet.
@@ -160,43 +147,6 @@ impl Server {
     }
 }
 
-/// What the development authorization server may grant.
-pub(super) struct DevOffer {
-    /// With their descriptions.
-    pub(super) scopes: Vec<(String, String)>,
-    /// What tokens are for.
-    pub(super) resources: Vec<String>,
-}
-
-/// What the development authorization server may grant; `None` where no endpoint uses it.
-pub(super) fn dev_offer(config: &Config) -> Option<DevOffer> {
-    let served = config.endpoints.iter().filter(|(_, endpoint)| config.provider_kind(endpoint) == ProviderKind::Dev);
-    let resources: Vec<String> = served.map(|(name, _)| config.resource(name)).collect();
-    let described = |(scope, section): (&Scope, &ScopeSection)| (scope.to_string(), section.description.clone());
-    (!resources.is_empty()).then(|| DevOffer { scopes: config.scopes.iter().map(described).collect(), resources })
-}
-
-pub(super) fn dev_auth(config: &Config) -> Result<Option<Arc<DevAuth>>, DevAuthError> {
-    let Some(DevOffer { scopes, resources }) = dev_offer(config) else { return Ok(None) };
-    let section = &config.auth.dev;
-    let settings = DevAuthSettings {
-        issuer: dev_issuer(config),
-        port: config.server.listen.port(),
-        scopes,
-        resources,
-        state_dir: section.persist.then(|| config.server.state_dir.join(DEV_STATE)),
-        access_token_ttl: section.access_token_ttl.0,
-        refresh_token_ttl: section.refresh_token_ttl.0,
-        loopback_documents: section.client_metadata_from_loopback,
-        loopback_documents_setting: "client_metadata_from_loopback = true in [auth.dev]",
-    };
-    DevAuth::open(settings).map(Some)
-}
-
-pub(super) fn dev_issuer(config: &Config) -> String {
-    format!("{}/dev/auth", config.public_url())
-}
-
 /// What would keep the server from starting besides its plugins and a taken port; reaches nothing outside and makes
 /// no file.
 ///
@@ -205,48 +155,7 @@ pub(super) fn dev_issuer(config: &Config) -> String {
 /// development authorization server that cannot be used.
 pub fn check_start(config: &Config) -> Result<(), StartError> {
     profiles(config, None)?;
-    // What is not there yet is made by the start, under the account that will serve.
-    if config.server.state_dir.join(DEV_STATE).exists() {
-        dev_auth(config)?;
-    }
+    check_dev_state(config)?;
     Audit::check(&config.audit)?;
     Ok(())
-}
-
-/// The profile of each endpoint; none where everyone may call.
-pub(super) fn profiles(
-    config: &Config,
-    dev: Option<&Arc<DevAuth>>,
-) -> Result<IndexMap<String, Option<Profile>>, StartError> {
-    let mut profiles: IndexMap<String, Option<Profile>> = IndexMap::new();
-    for name in config.endpoints.keys() {
-        let profile =
-            profile(config, name, dev).map_err(|error| StartError::Provider { endpoint: name.clone(), error })?;
-        profiles.insert(name.clone(), profile);
-    }
-    Ok(profiles)
-}
-
-/// The profile of one endpoint; without `dev` one that knows no keys of the development server.
-pub(super) fn profile(
-    config: &Config,
-    endpoint: &str,
-    dev: Option<&Arc<DevAuth>>,
-) -> Result<Option<Profile>, ProfileError> {
-    let resource = config.resource(endpoint);
-    Ok(Some(match config.provider_for(endpoint) {
-        None | Some(ProviderConfig::None) => return Ok(None),
-        Some(ProviderConfig::Scalekit(section)) => Profile::scalekit(&section, &resource)?,
-        Some(ProviderConfig::OAuth(section)) => Profile::oauth(&section, &resource)?,
-        Some(ProviderConfig::Dev) => {
-            let revoked = dev.cloned();
-            Profile::dev(DevProfile {
-                issuer: dev_issuer(config),
-                resource,
-                algorithms: vec![Algorithm::ES256],
-                keys: dev.map_or_else(|| JwkSet { keys: Vec::new() }, |dev| dev.key_set()),
-                revoked: Arc::new(move |token_id| revoked.as_ref().is_none_or(|dev| dev.is_revoked(token_id))),
-            })
-        }
-    }))
 }

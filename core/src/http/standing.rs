@@ -8,11 +8,11 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    app::{Mounted, State},
     document::Documents,
-    front::Front,
     outlook::Outlook,
-    server::{DevOffer, StartError, dev_auth, dev_issuer, dev_offer, profiles},
+    providers::{DevOffer, Profiles, ProviderError, dev_auth, dev_issuer, dev_offer, profiles},
+    readiness::Checkup,
+    state::{Mounted, State},
 };
 use crate::{
     config::Config,
@@ -21,11 +21,8 @@ use crate::{
     host::Current,
     mcp,
     telemetry::audit::Audit,
-    tokens::{Profile, ProviderClient, Verifier},
+    tokens::{ProviderClient, Verifier},
 };
-
-/// The profile of each endpoint; none where everyone may call.
-pub(super) type Profiles = IndexMap<String, Option<Profile>>;
 
 /// What outlives each configuration.
 pub(super) struct Ground {
@@ -45,7 +42,7 @@ impl Ground {
     ///
     /// # Errors
     /// Authorization servers that tokens cannot be checked with.
-    pub(super) fn check(&self, config: &Config) -> Result<(), StartError> {
+    pub(super) fn check(&self, config: &Config) -> Result<(), ProviderError> {
         profiles(config, self.dev.as_ref()).map(drop)
     }
 
@@ -55,7 +52,7 @@ impl Ground {
     /// # Errors
     /// Authorization servers that tokens cannot be checked with; state of the development authorization server that
     /// cannot be used.
-    pub(super) fn profiles(&mut self, config: &Config) -> Result<Profiles, StartError> {
+    pub(super) fn profiles(&mut self, config: &Config) -> Result<Profiles, ProviderError> {
         if self.dev.is_none() {
             self.dev = dev_auth(config)?;
         }
@@ -91,8 +88,8 @@ impl Ground {
         let gate = Gate::new(resources, self.registry.clone(), self.audit.clone());
         let documents = Arc::new(Documents::new(Arc::new(config.clone()), verifiers));
         let (registry, audit) = (self.registry.clone(), self.audit.clone());
-        let outlook = Arc::clone(&self.outlook);
-        State { config, registry, gate, audit, endpoints, dev, documents, front: Front::default(), outlook }
+        let checkup = Checkup::new(&config, Arc::clone(&self.outlook));
+        State { config, registry, gate, audit, endpoints, dev, documents, checkup }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     rules::{Consequence, EndpointPolicy, Finding, Misfits, PluginTools, ToolPolicy},
     scopes::{Implications, Requirement},
 };
-use crate::config::{Config, Endpoint, Plugin, Rate, Scope, ToolRule, nearest};
+use crate::config::{Config, Endpoint, Plugin, Rate, Scope, TOOL_NAMES, ToolRule, is_tool_name, nearest};
 
 /// The rule that applies to a tool: its own, or `"*"`, the rule for the rest. The two are not mixed, so that a
 /// line says all that there is to know of its tool.
@@ -101,8 +101,8 @@ impl Compiler<'_> {
                 let exposed: Arc<str> = rule.name.as_deref().filter(|_| own_rule).unwrap_or(tool).into();
                 if !is_tool_name(&exposed) {
                     let message = format!("\"{exposed}\" is no tool name");
-                    let help = "use 1 to 128 of letters, digits, \"_\", \"-\" and \".\"".to_owned();
-                    findings.push(plugin.misfit(rule_path(plugin_name, tool), message, help));
+                    let path = rule_path(plugin_name, tool);
+                    findings.push(plugin.misfit(path, message, TOOL_NAMES.to_owned()));
                     continue;
                 }
                 if let Some(other) = tools.get(&exposed) {
@@ -191,11 +191,6 @@ struct Claim {
 
 fn rule_path(plugin: &str, tool: &str) -> Vec<String> {
     ["plugins", plugin, "tools", tool].map(str::to_owned).into()
-}
-
-/// Tool names as the specification has them (2026-07-28, `server/tools`, "Tool Names").
-fn is_tool_name(name: &str) -> bool {
-    (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
 /// The scopes that some tool requires and that imply no other such scope.

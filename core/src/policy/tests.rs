@@ -154,6 +154,8 @@ fn rules_that_do_not_fit_the_tools_are_found() {
             "the plugin \"notes\" has no tool \"reed\"",
         ),
         ("a bad name", "read = { scopes = [], name = \"a b\" }", &["read"], true, "\"a b\" is no tool name"),
+        ("dots", "\"*\" = { scopes = [] }", &[".."], true, "\"..\" is no tool name"),
+        ("a dot", "\"*\" = { scopes = [] }", &["."], true, "\".\" is no tool name"),
         (
             "two of one name",
             "read = { scopes = [], name = \"write\" }\nwrite = { scopes = [] }",

@@ -224,6 +224,7 @@ impl Discovery {
         let named = |endpoint| self.named(&metadata, endpoint).map(String::from);
         Some(SignInEndpoints {
             issuer: self.documents.stated.clone(),
+            names_issuer: metadata.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
             authorization: named(Endpoint::Authorization)?,
             token: named(Endpoint::Token)?,
             registration: named(Endpoint::Registration),

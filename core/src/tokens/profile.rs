@@ -42,6 +42,8 @@ pub struct Profile {
 pub struct SignInEndpoints {
     /// The issuer that answers of the authorization endpoint name (RFC 9207), where there is only one.
     pub issuer: Option<String>,
+    /// Whether every answer names it (`authorization_response_iss_parameter_supported`, RFC 9207 section 3).
+    pub names_issuer: bool,
     /// Where a person signs in (`authorization_endpoint`).
     pub authorization: String,
     /// Where a code becomes a token (`token_endpoint`).
@@ -152,6 +154,7 @@ impl Profile {
             sign_in: Some(SignInEndpoints {
                 // Tokens and metadata name one of two issuers; which, cannot be known here.
                 issuer: None,
+                names_issuer: false,
                 authorization: format!("{server}/oauth/authorize"),
                 token: format!("{server}/oauth/token"),
                 registration: resource_id.map(|id| format!("{environment}/api/v1/resources/{id}/clients:register")),
@@ -224,6 +227,7 @@ impl Profile {
                 token: format!("{}/token", dev.issuer),
                 registration: Some(format!("{}/register", dev.issuer)),
                 issuer: Some(dev.issuer.clone()),
+                names_issuer: true,
             }),
             authorization_servers: vec![dev.issuer],
         }

@@ -6,7 +6,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::house::{Answer, House};
+use crate::house::{Answer, CONFIG, House};
 
 /// The routes that are read, and the type of what they give.
 const READ: [(&str, &str); 13] = [
@@ -121,6 +121,7 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
         assert_eq!(directive("default-src"), "'none'", "{path}");
         assert_eq!(directive("script-src"), "'self'", "{path}");
         assert_eq!(directive("frame-ancestors"), "'none'", "{path}");
+        assert_eq!(page.header("cross-origin-opener-policy"), "same-origin", "{path}");
         let base = Url::parse(&format!("{}{path}", house.server.url())).expect("a URL");
         let mut files = 0;
         for attribute in ["src=\"", "href=\""] {
@@ -144,6 +145,14 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
         assert!(files > 0, "{path} is a page with files");
         assert!(!page.body.contains("<script>"), "scripts are files, for the policy's sake");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_is_found_with_a_slash_at_its_end_too() {
+    let house = House::open().await;
+    let answer = get(&house, "/docs/").await;
+    // Relative: it leads there behind a path of a proxy's as well.
+    assert_eq!((answer.status, answer.header("location")), (308, "../docs"));
 }
 
 /// What `$ref`s point to, wherever they stand.
@@ -195,6 +204,16 @@ async fn the_openapi_document_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_is_about_the_address_that_clients_see_or_about_where_it_was_fetched() {
+    for (public_url, expected) in [(None, "/"), (Some("https://h.example/some/tools"), "https://h.example/some/tools")]
+    {
+        let variables: Vec<_> = public_url.iter().map(|url| ("TOOLGATE_SERVER__PUBLIC_URL", *url)).collect();
+        let house = House::with(CONFIG, &variables).await;
+        assert_eq!(get(&house, "/openapi.json").await.json()["servers"], json!([{ "url": expected }]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn its_schemas_accept_what_the_server_gives() {
     let house = House::open().await;
     let document = get(&house, "/openapi.json").await.json();
@@ -217,4 +236,53 @@ async fn its_schemas_accept_what_the_server_gives() {
     fits("/api/tools/web-search/echo", "post", &echo.json());
     let search = Answer::to(house.post(&house.reader(), "tavily_search", &json!({ "query": "x" }))).await;
     fits("/api/tools/web-search/tavily_search", "post", &search.json());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_examples_of_refusals_are_what_callers_are_told() {
+    let rated = CONFIG.replace(
+        "echo = { scopes = [\"web-search:read\"] }",
+        "echo = { scopes = [\"web-search:read\"], rate = \"1/h\" }",
+    );
+    let house = House::with(&rated, &[("TOOLGATE_SERVER__MAX_BODY", "64 KiB")]).await;
+    let document = get(&house, "/openapi.json").await.json();
+    let responses = &document["paths"]["/api/tools/web-search/echo"]["post"]["responses"];
+    let reader = house.reader();
+    let hello = json!({ "text": "x" });
+    let expired = house.token(&json!({ "scope": "web-search:read", "exp": 1_000_000_000 }));
+    let nobody = house.token(&json!({ "scope": "openid" }));
+    assert_eq!(Answer::to(house.post(&reader, "echo", &hello)).await.status, 200);
+    let rows = [
+        (401, house.post(&expired, "echo", &hello)),
+        (403, house.post(&nobody, "echo", &hello)),
+        (404, house.post(&reader, "no-such-tool", &hello)),
+        (429, house.post(&reader, "echo", &hello)),
+    ];
+    // Of those that come before the rate is asked.
+    let other = House::with(CONFIG, &[("TOOLGATE_SERVER__MAX_BODY", "64 KiB")]).await;
+    let (token, large) = (other.reader(), json!({ "text": "x".repeat(100_000) }));
+    let away = House::with(CONFIG, &[("ISSUER", "http://127.0.0.1:1")]).await;
+    let more = [
+        (400, other.post(&token, "echo", &json!({}))),
+        (413, other.post(&token, "echo", &large)),
+        (503, away.post(&away.token(&json!({ "iss": "http://127.0.0.1:1" })), "echo", &hello)),
+    ];
+    for (status, request) in rows.into_iter().chain(more) {
+        let answer = Answer::to(request).await;
+        let told = answer.json();
+        let documented = &responses[status.to_string()];
+        let documented = match documented["$ref"].as_str() {
+            Some(reference) => document.pointer(&reference[1..]).expect("it is there"),
+            None => documented,
+        };
+        let example = &documented["content"]["application/json"]["example"];
+        assert_eq!(
+            (answer.status, &told["error"], &told["error_description"]),
+            (status, &example["error"], &example["error_description"])
+        );
+    }
+    // Nor is there one that it cannot meet.
+    let document = get(&other, "/openapi.json").await.json();
+    let responses = &document["paths"]["/api/tools/web-search/echo"]["post"]["responses"];
+    assert!(responses.get("429").is_none() && responses.get("403").is_some(), "{responses}");
 }

@@ -85,6 +85,11 @@ async fn a_browser_gets_a_page_with_the_status_and_headers_that_programs_get() {
         if !matches!(told["request_id"], Value::Null) {
             assert_eq!(told["request_id"], program.request_id(), "{row}");
         }
+        let allowed = program.header("allow");
+        if *status == 405 && *path != PATH {
+            let takes = format!(" It takes {}.", allowed.trim_end_matches(", OPTIONS"));
+            assert!(text.contains(&takes) && !text.contains("OPTIONS."), "{row}: {text}");
+        }
         let policy = browser.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{row}: {policy}");
         assert_eq!(browser.header("x-frame-options"), "DENY", "{row}");

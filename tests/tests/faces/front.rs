@@ -2,15 +2,8 @@
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-#[cfg(unix)]
-use toolgate_tests::{
-    library,
-    server::{Launch, Server, workspace},
-};
 use url::Url;
 
-#[cfg(unix)]
-use crate::house::http;
 use crate::{
     house::{Answer, CONFIG, House},
     html::{BROWSER, Html},
@@ -93,14 +86,47 @@ async fn a_program_is_told_where_everything_is() {
     let names: Vec<&Value> = endpoints.iter().map(|endpoint| &endpoint["name"]).collect();
     assert_eq!(names, ["web-search", "quiet", "open"]);
     let first = &endpoints[0];
-    assert_eq!((&first["url"], &first["tools"]), (&json!(format!("{url}/web-search/mcp")), &json!(3)), "{first}");
+    assert_eq!(first["url"], format!("{url}/web-search/mcp"));
     assert_eq!(first["protocol_versions"], json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]));
     let metadata = first["protected_resource_metadata"].as_str().expect("an address");
     let document = Answer::to(house.http.get(metadata)).await.json();
     assert_eq!(document["resource"], first["resource"]);
     assert_eq!(document["authorization_servers"], first["authorization_servers"]);
-    assert_eq!((&endpoints[1]["tools"], &endpoints[2]["tools"]), (&json!(0), &json!(1)), "{told}");
+    assert_eq!((names_in(&endpoints[1]), names_in(&endpoints[2])), (vec![], vec!["echo"]), "{told}");
     assert_eq!(endpoints[2]["protected_resource_metadata"], Value::Null);
+}
+
+/// The names of the tools of an endpoint in the JSON.
+fn names_in(endpoint: &Value) -> Vec<&str> {
+    let tools = endpoint["tools"].as_array().expect("tools").iter();
+    tools.map(|tool| tool["name"].as_str().expect("a name")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_are_told_what_people_see() {
+    let config = CONFIG.replace("tavily_search = { scopes", "tavily_search = { rate = \"9/min\", scopes");
+    let house = House::with(&config, &[]).await;
+    let (told, page) = (summary(&house).await, front(&house, "").await);
+    let ready = Answer::to(house.request(Method::GET, "/readyz")).await.json();
+    assert_eq!((&told["plugins"], &told["configuration"]), (&ready["plugins"], &ready["configuration"]));
+    assert_eq!(told["configuration"], json!({ "state": "current" }));
+    let read = "Search the web and read pages";
+    assert_eq!(told["scopes"], json!({ "web-search:read": read, "web-search:write": "Whatever leaves traces" }));
+    let tools = told["endpoints"][0]["tools"].as_array().expect("tools");
+    assert_eq!(names_in(&told["endpoints"][0]), ["tavily_search", "tavily_extract", "echo"]);
+    let search = json!({
+        "name": "tavily_search", "title": "Web search", "summary": tools[0]["summary"], "plugin": "web-search",
+        "required_scopes": ["web-search:read"], "rate": tools[0]["rate"], "read_only": true, "destructive": false,
+    });
+    assert_eq!(tools[0], search);
+    let text = page.text();
+    let words = |key: &str| tools[0][key].as_str().unwrap_or_else(|| panic!("{key}: {}", tools[0])).to_owned();
+    for part in [words("summary").replace('`', " "), format!("up to {}", words("rate")), words("title")] {
+        let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&part), "{part:?} is not in {text}");
+    }
+    // The rest of it follows from what is there.
+    assert_eq!(tools[2].get("rate"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +187,7 @@ async fn a_hidden_tool_shows_to_nobody_but_whose_token_reaches_it() {
         assert_eq!(page.text_of("curl-call").is_some(), seen, "{token:?}");
         let request = house.request(Method::GET, "/");
         let told = Answer::to(token.iter().fold(request, |request, token| request.bearer_auth(token))).await.json();
-        assert_eq!(told["endpoints"][1]["tools"], json!(usize::from(seen)), "{token:?}");
+        assert_eq!(names_in(&told["endpoints"][1]), if seen { vec!["echo"] } else { vec![] }, "{token:?}");
     }
     // What one caller saw is not kept for the next.
     let page = front(&house, "?endpoint=quiet").await;
@@ -268,66 +294,13 @@ async fn a_page_that_has_not_changed_is_not_sent_again() {
     let first = Answer::to(asking(house.request(Method::GET, "/"), BROWSER)).await;
     let tag = first.header("etag");
     assert!(tag.len() > 10, "{first:?}");
-    for known in [tag.to_owned(), format!("W/{tag}"), format!("\"other\", {tag}")] {
+    for known in [tag.to_owned(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
         let again = asking(house.request(Method::GET, "/"), BROWSER).header("if-none-match", known);
         let again = Answer::to(again).await;
         assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", tag));
     }
     let program = house.request(Method::GET, "/").header("if-none-match", tag);
     assert_eq!(Answer::to(program).await.status, 200, "a program has not seen it");
-}
-
-/// A server with a library whose tools are these.
-#[cfg(unix)]
-async fn with_tools(tools: &Value) -> Server {
-    let launch = Launch::new(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[auth]\nprovider = \"none\"\n\
-         [endpoints.all]\npath = \"/mcp\"\nplugins = [\"echo\", \"evil\"]\n\
-         [plugins.echo]\nbuiltin = \"echo\"\n[plugins.echo.tools]\necho = { scopes = [] }\n\
-         [plugins.evil]\nlibrary = \"plugin.so\"\n[plugins.evil.tools]\n\"*\" = { scopes = [] }\n",
-    );
-    let characters: Vec<String> = json!({ "tools": tools }).to_string().bytes().map(|byte| byte.to_string()).collect();
-    let launch = launch.file("tools.inc", &characters.join(","));
-    let listed = format!("{:?}", launch.folder().join("tools.inc").display().to_string());
-    let source = workspace().join("tests/tests/plugins/contrary.c");
-    library::of_c(&source, &[("TOOLS", &listed)], &launch.folder().join("plugin.so"));
-    launch.start().await
-}
-
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_a_plugin_says_of_itself_runs() {
-    let evil = "</code></script><script>alert(1)</script><img src=x onerror=\"alert(1)\">' \" & `x` *y*";
-    let tools = json!([{
-        "name": "evil",
-        "title": evil,
-        "description": evil,
-        "inputSchema": {
-            "type": "object",
-            "properties": { evil: { "type": "string" } },
-            "required": [evil],
-            "examples": [{ evil: "'; touch /tmp/x; $(id) `id` \"\"\" \\ </code>" }],
-        },
-        "annotations": { "readOnlyHint": false, "destructiveHint": true, "title": evil },
-    }]);
-    let server = with_tools(&tools).await;
-    let page = Html::of(&Answer::to(asking(http().get(server.url()), BROWSER)).await);
-    page.assert_is_inert();
-    assert!(!page.tags().iter().any(|tag| tag.name == "img"), "{}", page.0);
-    let shown = page.text();
-    assert!(shown.contains("<script>alert(1)</script>") && shown.contains("destructive"), "{shown}");
-}
-
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_with_hundreds_of_tools_does_not_make_the_page_endless() {
-    let tool = |index: usize| json!({ "name": format!("tool_{index}"), "inputSchema": { "type": "object" } });
-    let tools: Vec<Value> = (0..900).map(tool).collect();
-    let server = with_tools(&Value::from(tools)).await;
-    let page = Html::of(&Answer::to(asking(http().get(server.url()), BROWSER)).await);
-    let shown = page.text();
-    assert!(shown.contains("901 tools over") && shown.contains("And 401 more"), "{}", &shown[..400]);
-    assert!(page.0.len() < 1_000_000, "{} bytes", page.0.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,5 +317,12 @@ async fn a_plugin_that_does_not_run_is_shown_with_its_reason() {
     let shown = page.text();
     assert!(shown.contains("Degraded 1 of 3 plugins is not well. gone failed"), "{shown}");
     assert!(shown.contains(&reason), "{reason:?} is not in {shown}");
-    assert_eq!(summary(&house).await["state"], "degraded");
+    let told = summary(&house).await;
+    assert_eq!((&told["state"], &told["plugins"]["gone"]["detail"]), (&json!("degraded"), &json!(reason)));
+    // Where the server keeps its files is told to the operator alone.
+    let folder = house.server.folder().display().to_string();
+    assert!(house.server.stderr().contains(&format!("{folder}/no<img")), "{}", house.server.stderr());
+    for text in [page.0, told.to_string(), ready.to_string()] {
+        assert!(text.contains("where.so") && !text.contains(&folder), "{text}");
+    }
 }

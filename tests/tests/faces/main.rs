@@ -5,6 +5,8 @@
 mod commands;
 mod documents;
 mod errors;
+#[cfg(unix)]
+mod foreign;
 mod front;
 mod house;
 mod html;

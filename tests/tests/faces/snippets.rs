@@ -58,6 +58,16 @@ async fn curl_calls_and_lists_as_the_page_says() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_to_try_a_tool_with_is_asked_for_with_the_scopes_of_that_tool() {
+    let config = CONFIG
+        .replace("provider = \"oauth\"", "provider = \"dev\"")
+        .replace("path = \"/web-search/mcp\"", "path = \"/web-search/mcp\"\ninitial_scopes = [\"web-search:write\"]");
+    let server = Launch::new(&config).env("ISSUER", "http://127.0.0.1:1").start().await;
+    let token = page(&server.url()).await.text_of("curl-token").expect("a token");
+    assert!(token.contains("--scope 'web-search:write web-search:read'"), "a first sign-in's, and echo's own: {token}");
+}
+
 /// A public address that means something to shells, JavaScript, Python, JSON and HTML.
 const HOSTILE: &str = "https://h.example/it's/$HOME/$(id)/&amp;/a;b/!x/(y)/%22%3Cb%3E";
 
@@ -153,7 +163,7 @@ async fn clients_that_come_from_a_cloud_are_told_when_they_cannot() {
         let told = text.matches("Put the server behind an https address").count();
         assert_eq!(told, if why.is_some() { 2 } else { 0 }, "{public_url:?}: Claude and ChatGPT");
         assert!(why.is_none_or(|why| text.contains(why)), "{public_url:?}: {text}");
-        assert_eq!(text.contains("public only"), why.is_some(), "{public_url:?}");
+        assert_eq!(text.contains("needs a public address"), why.is_some(), "{public_url:?}");
         let opened: Vec<String> = page
             .tags()
             .iter()
@@ -194,5 +204,21 @@ async fn the_examples_are_what_the_page_of_the_shipped_configuration_shows() {
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(written, text, "{name} is not what the page shows; UPDATE_EXAMPLES=1 writes it anew");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_to_copy_has_names_of_its_own_for_those_who_do_not_see_where_it_stands() {
+    let house = House::open().await;
+    let page = Answer::to(house.request(Method::GET, "/").header("accept", BROWSER)).await.body;
+    let named = |before: &str, after: &str| -> Vec<String> {
+        page.split(before).skip(1).filter_map(|rest| Some(rest.split_once(after)?.0.to_owned())).collect()
+    };
+    for mut names in [named("Copy<span class=\"aside\">: ", "</span>"), named("role=\"group\" aria-label=\"", "\"")] {
+        assert!(names.len() > 10, "{names:?}");
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "{names:#?}");
     }
 }

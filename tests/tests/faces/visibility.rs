@@ -45,6 +45,40 @@ async fn a_hidden_tool_is_nowhere_until_a_token_reaches_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_follows_from_the_token_is_kept_for_nobody_else() {
+    let house = House::with(CONFIG, &[HIDE]).await;
+    let (reader, writer) = (house.reader(), house.writer());
+    // Another principal who sees the same.
+    let other = house.token(&json!({ "scope": "web-search:read", "sub": "somebody-else" }));
+    for path in ["/openapi.json", "/api/tools", "/"] {
+        let ask = async |token: Option<&str>, known: Option<&str>| {
+            let request =
+                token.into_iter().fold(house.request(Method::GET, path), |asked, token| asked.bearer_auth(token));
+            Answer::to(known.into_iter().fold(request, |asked, tag| asked.header("if-none-match", tag))).await
+        };
+        let (nobodys, readers, writers) =
+            (ask(None, None).await, ask(Some(&reader), None).await, ask(Some(&writer), None).await);
+        for answer in [&nobodys, &readers, &writers] {
+            assert_eq!((answer.status, answer.header("cache-control")), (200, "private, no-cache"), "{path}");
+            assert!(answer.header("vary").contains("Authorization"), "{path}: {answer:?}");
+        }
+        let (read, wrote) = (readers.header("etag"), writers.header("etag"));
+        assert!(read.len() > 10 && read != wrote && nobodys.header("etag") != read, "{path}");
+        for (token, known, status) in [
+            (Some(&*reader), read, 304),
+            (Some(&*other), read, 304),
+            (Some(&*writer), read, 200),
+            (None, read, 200),
+            (Some(&*writer), wrote, 304),
+            (None, nobodys.header("etag"), 304),
+        ] {
+            let answer = ask(token, Some(known)).await;
+            assert_eq!((answer.status, answer.body.is_empty()), (status, status == 304), "{path} {token:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calling_a_hidden_tool_is_like_calling_one_that_never_was() {
     let house = House::with(CONFIG, &[HIDE]).await;
     let reader = house.reader();

@@ -6,9 +6,12 @@
  *   NO_CREATE   nothing creates an instance
  *   MANIFEST    another manifest
  *   TOOLS       a file with the characters of its answer to `tools/list`, as a list of numbers
+ *   ILL         it is not well, tells how often it was asked how it is, and goes on for so many characters
  */
 #include "toolgate_plugin.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #ifndef ABI
@@ -59,7 +62,15 @@ static void request(void *instance, uint64_t id, toolgate_bytes method, toolgate
     } else if (is(method, "tools/call")) {
         complete(context, id, TOOLGATE_OK, lend("{\"content\":[{\"type\":\"text\",\"text\":\"" GREETING "\"}]}"));
     } else if (is(method, "toolgate/health")) {
+#ifdef ILL
+        static atomic_int asked;
+        char text[ILL + 64];
+        int times = atomic_fetch_add(&asked, 1) + 1;
+        snprintf(text, sizeof text, "{\"status\":\"degraded\",\"reason\":\"asked %d times%0*d\"}", times, ILL, 0);
+        complete(context, id, TOOLGATE_OK, lend(text));
+#else
         complete(context, id, TOOLGATE_OK, lend("{\"status\":\"ready\"}"));
+#endif
     } else if (is(method, "toolgate/shutdown") || is(method, "ping")) {
         complete(context, id, TOOLGATE_OK, lend("{}"));
     } else {

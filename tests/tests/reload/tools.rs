@@ -62,6 +62,28 @@ async fn a_plugin_takes_no_name_that_another_has_while_it_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_and_documents_show_what_a_plugin_lists_now() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let then = r#"",{\"name\":\"tardy_tool\",\"inputSchema\":{\"type\":\"object\"}}""#;
+    let mut house = house(&restless(&folder, &[("THEN", then)]), r#"["h", "echo"]"#, "process").await;
+    let shown = async |house: &House| {
+        let mut shown = Vec::new();
+        for (path, accept) in [("/", "text/html"), ("/", "*/*"), ("/openapi.json", "*/*"), ("/api/tools", "*/*")] {
+            let answer = house.get(path).header("accept", accept).send().await.expect("an answer");
+            shown.push(answer.text().await.expect("a text").contains("tardy_tool"));
+        }
+        shown
+    };
+    assert_eq!(shown(&house).await, [false; 4]);
+    house
+        .until(LISTED, async |house: &mut House| {
+            answer(house, "go").await;
+        })
+        .await;
+    assert_eq!(shown(&house).await, [true; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rebuilt_library_takes_no_name_that_another_has() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut house = house(&restless(&folder, &[]), r#"["h", "echo"]"#, "process").await;

@@ -83,6 +83,17 @@ impl<'a> Review<'a> {
     }
 }
 
+/// Whether a name can be a tool's: as the specification has it (2026-07-28, `server/tools`, "Tool Names"), and a segment
+/// of a path that clients leave where it is. They take `.` and `..` out of addresses (RFC 3986 section 5.2.4).
+pub fn is_tool_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        && !matches!(name, "." | "..")
+}
+
+/// What to write as a tool's name.
+pub const TOOL_NAMES: &str = "use 1 to 128 letters, digits, _ - and ., but not . or .. alone";
+
 /// Whether a name can stand in a URL's path and name a folder.
 fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Review, is_plain_name};
+use super::{Review, TOOL_NAMES, is_plain_name, is_tool_name};
 use crate::config::{
     sections::{Isolation, Limits, Plugin, PluginKind, ToolRule},
     units::Size,
@@ -103,11 +103,10 @@ fn check_rule(review: &mut Review<'_>, name: &str, plugin: &Plugin, tool: &str, 
     }
     let Some(renamed) = &rule.name else { return };
     let path = ["plugins", name, "tools", tool, "name"];
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if tool == REST {
         review.wrong(&path, renamed, "would be the name of many tools", "rename each tool in its own rule");
-    } else if !renamed.bytes().all(plain) || renamed.len() > 128 {
-        review.wrong(&path, renamed, "cannot name a tool", "use up to 128 letters, digits, _ - and .");
+    } else if !is_tool_name(renamed) {
+        review.wrong(&path, renamed, "cannot name a tool", TOOL_NAMES);
     } else {
         let earlier = plugin.tools.iter().take_while(|(other, _)| *other != tool);
         let taken = earlier

@@ -500,7 +500,10 @@ const ROWS: &[Row] = &[
         r#"error: config.toml:12:29: plugins.echo.tools."*".name: "x" would be the name of many tools; rename each tool in its own rule"#,
     ]),
     row("tool with a bad new name", &[(END, "echo = { scopes = [], name = \"say it\" }\n")], &[], &[
-        r#"error: config.toml:12:30: plugins.echo.tools.echo.name: "say it" cannot name a tool; use up to 128 letters, digits, _ - and ."#,
+        r#"error: config.toml:12:30: plugins.echo.tools.echo.name: "say it" cannot name a tool; use 1 to 128 letters, digits, _ - and ., but not . or .. alone"#,
+    ]),
+    row("tool with a name that leads elsewhere", &[(END, "echo = { scopes = [], name = \"..\" }\n")], &[], &[
+        r#"error: config.toml:12:30: plugins.echo.tools.echo.name: ".." cannot name a tool; use 1 to 128 letters, digits, _ - and ., but not . or .. alone"#,
     ]),
     row("two tools with one new name", &[(END, "echo = { scopes = [], name = \"x\" }\nother = { scopes = [], name = \"x\" }\n")], &[], &[
         r#"error: config.toml:13:31: plugins.echo.tools.other.name: "x" is the new name of "echo" too; give each tool its own"#,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     programs,
-    quoting::shell,
+    quoting::{self, shell},
     reach::{Reach, out_of_reach},
 };
 
@@ -71,6 +71,19 @@ impl Client {
     /// Whether nothing is known that keeps it from the address.
     pub(super) fn reaches(&self) -> bool {
         !self.steps.iter().any(|step| matches!(step, Step::Warn(_)))
+    }
+
+    /// What a snippet is called where its place cannot be seen: its caption, and which of several it is.
+    pub(super) fn spoken(&self, snippet: &Snippet) -> Cow<'static, str> {
+        let alike = self.steps.iter().filter_map(|step| match step {
+            Step::Copy(other) if other.caption == snippet.caption => Some(other.id),
+            _ => None,
+        });
+        let alike: Vec<_> = alike.collect();
+        match alike.iter().position(|id| *id == snippet.id) {
+            Some(turn) if alike.len() > 1 => format!("{} {} of {}", snippet.caption, turn + 1, alike.len()).into(),
+            _ => snippet.caption.into(),
+        }
     }
 }
 
@@ -314,7 +327,8 @@ fn token(to: &Target, id: &'static str) -> Vec<Step> {
             );
             vec![
                 say(
-                    "A token for a program from the development sign-in, in the folder with the server’s `config.toml`:",
+                    "A token for a program from the development sign-in, in the folder with the server’s `config.toml` \
+                     (`toolgate` is the server’s own program; in its source, `cargo run --release --` stands for it):",
                 ),
                 copy(id, "Terminal", line),
             ]
@@ -346,7 +360,7 @@ fn curl(to: &Target) -> Vec<Step> {
             format!(
                 "curl {}{bearer} \\\n  -H 'Content-Type: application/json' \\\n  -d {}",
                 shell(&address),
-                shell(&sample.arguments.to_string())
+                shell(&quoting::json(&sample.arguments))
             ),
         ));
     }

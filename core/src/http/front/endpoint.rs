@@ -1,23 +1,25 @@
 //! The part of the front page that is about one endpoint: its address, its tools, and how clients are connected to it.
 //! It follows from the configuration, the registry and who looks, and is made once for all who may see the same.
 
-use std::collections::HashMap;
-
 use askama::Template;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
     clients::{Access, Client, Sample, Step, Target, clients},
-    prose::{Span, first_sentence},
+    page::Place,
+    prose::Span,
+    tool::{Shown, worth_a_try},
 };
 use crate::{
     config::{OnMissingScope, ProviderKind},
     gate::ProtectedResource,
     host::{Offered, Registry},
-    http::app::State,
+    http::{
+        openapi::{Operation, Operations},
+        sight::Sight,
+        state::State,
+    },
     mcp,
-    policy::Principal,
 };
 
 /// More tools than this fold behind a line.
@@ -25,68 +27,10 @@ const OPEN: usize = 12;
 /// More tools than this are not shown: one plugin may list thousands.
 const MOST: usize = 500;
 
-/// What the OpenAPI document says of a tool's operation.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Operation {
-    operation_id: String,
-    #[serde(default)]
-    tags: Vec<String>,
-    request_body: Option<RequestBody>,
-}
-
-#[derive(Deserialize)]
-struct RequestBody {
-    content: HashMap<String, Media>,
-}
-
-#[derive(Deserialize)]
-struct Media {
-    example: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    post: Option<Operation>,
-}
-
-/// The OpenAPI document, as far as it is read here: an example is made and a name is given in one place only.
-#[derive(Deserialize, Default)]
-struct Documented {
-    paths: HashMap<String, Item>,
-}
-
-impl Documented {
-    fn operation(&self, endpoint: &str, tool: &str) -> Option<&Operation> {
-        self.paths.get(&format!("/api/tools/{endpoint}/{tool}"))?.post.as_ref()
-    }
-}
-
-impl Operation {
-    /// Where Swagger UI shows it.
-    fn link(&self) -> Option<String> {
-        let encoded =
-            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-        Some(format!("docs#/{}/{}", encoded(self.tags.first()?), encoded(&self.operation_id)))
-    }
-
-    fn example(&self) -> Option<&Value> {
-        self.request_body.as_ref()?.content.get("application/json")?.example.as_ref()
-    }
-}
-
 /// A tool as the page shows it.
 struct Row {
-    name: String,
-    title: Option<String>,
-    summary: Option<String>,
-    plugin: String,
-    scopes: Vec<String>,
-    /// A token is asked for, and any will do.
-    any_token: bool,
-    rate: Option<String>,
-    read_only: bool,
-    destructive: bool,
+    tool: Shown,
+    /// Where Swagger UI shows it.
     docs: Option<String>,
 }
 
@@ -114,23 +58,24 @@ struct EndpointTemplate<'a> {
     clients: Vec<(Client, bool)>,
 }
 
-/// The part about an endpoint, as HTML, as this caller may see it; without one, as everyone may. `document` is the OpenAPI
-/// document for the same eyes.
+/// The part about an endpoint, as HTML, as somebody may see it.
 pub(super) fn part(
     state: &State,
     registry: &Registry,
-    name: &str,
-    caller: Option<&Principal>,
-    document: &[u8],
-    root: &str,
-) -> String {
+    place: &Place,
+    sight: &Sight,
+    operations: &Operations,
+) -> Option<String> {
     let config = &state.config;
-    let documented: Documented = serde_json::from_slice(document).unwrap_or_default();
-    let offered: Vec<&Offered> = registry.visible(name, caller).collect();
+    let Place { endpoint: name, root } = place;
+    let offered: Vec<&Offered> = sight.tools(registry, name).collect();
     let resource = state.gate.resource(name);
     let guarded = resource.is_some_and(|resource| resource.verifier().is_some());
-    let rows: Vec<Row> =
-        offered.iter().take(MOST).map(|tool| row(tool, documented.operation(name, &tool.tool.name), guarded)).collect();
+    let rows: Vec<Row> = offered
+        .iter()
+        .take(MOST)
+        .map(|tool| Row { tool: Shown::of(tool, guarded), docs: operations.of(name, &tool.tool.name).map(link) })
+        .collect();
     let sample = offered.iter().enumerate().max_by_key(|(index, tool)| worth_a_try(tool, *index)).map(|(_, tool)| tool);
     let public_url = config.public_url();
     let section = config.endpoints.get(name);
@@ -143,14 +88,13 @@ pub(super) fn part(
         access: access(kind, resource, first_scopes(registry, name, sample.copied())),
         sample: sample.map(|tool| Sample {
             tool: tool.tool.name.clone(),
-            arguments: documented
-                .operation(name, &tool.tool.name)
-                .and_then(Operation::example)
-                .cloned()
+            arguments: operations
+                .of(name, &tool.tool.name)
+                .and_then(|operation| operation.example.clone())
                 .unwrap_or_else(|| outline(&tool.tool.input_schema)),
         }),
     };
-    let mut mentioned: Vec<&str> = rows.iter().flat_map(|row| row.scopes.iter().map(String::as_str)).collect();
+    let mut mentioned: Vec<&str> = rows.iter().flat_map(|row| row.tool.scopes.iter().map(String::as_str)).collect();
     mentioned.sort_unstable();
     mentioned.dedup();
     let described = config
@@ -178,7 +122,7 @@ pub(super) fn part(
         scopes,
         clients: opened(clients(&target)),
     };
-    template.render().unwrap_or_default()
+    template.render().ok()
 }
 
 /// The first that reaches this address is open.
@@ -187,32 +131,11 @@ fn opened(clients: Vec<Client>) -> Vec<(Client, bool)> {
     clients.into_iter().enumerate().map(|(index, client)| (client, index == first)).collect()
 }
 
-fn row(offered: &Offered, operation: Option<&Operation>, guarded: bool) -> Row {
-    let tool = &offered.tool;
-    let hints = tool.annotations.clone().unwrap_or_default();
-    let required = offered.policy.requirement.scopes();
-    let read_only = hints.read_only_hint.unwrap_or(false);
-    let title = tool.title.as_deref().or(hints.title.as_deref()).map(str::trim);
-    Row {
-        name: tool.name.clone(),
-        title: title
-            .filter(|title| !title.is_empty() && *title != tool.name)
-            .map(|title| title.chars().take(80).collect()),
-        summary: tool.description.as_deref().and_then(first_sentence),
-        plugin: offered.policy.plugin.to_string(),
-        scopes: if guarded { required.iter().map(ToString::to_string).collect() } else { Vec::new() },
-        any_token: guarded && required.is_empty(),
-        rate: offered.policy.rate().map(|rate| rate.to_string()),
-        read_only,
-        destructive: !read_only && hints.destructive_hint.unwrap_or(false),
-        docs: operation.and_then(Operation::link),
-    }
-}
-
-/// How good a tool is to try: one that needs nothing outside, one that changes nothing, the first.
-fn worth_a_try(offered: &Offered, index: usize) -> (bool, bool, std::cmp::Reverse<usize>) {
-    let hints = offered.tool.annotations.clone().unwrap_or_default();
-    (*offered.policy.tool == *"echo", hints.read_only_hint.unwrap_or(false), std::cmp::Reverse(index))
+/// Where Swagger UI shows an operation.
+fn link(operation: &Operation) -> String {
+    let encoded =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    format!("docs#/{}/{}", encoded(&operation.tag), encoded(&operation.id))
 }
 
 /// The scopes of a first sign-in, and those that the tool to try needs beside them.

@@ -1,5 +1,6 @@
-//! A page in place of an error, for whoever opens an address in a browser. The one place that decides it: status and
-//! headers stay what they are, and programs get the JSON that the routes write.
+//! A page in place of an error, for whoever opens an address in a browser. The one place that decides it: the status and
+//! what the headers say stay the route's, beside them go those that guard a page, and programs get the JSON that the routes
+//! write.
 
 use askama::Template;
 use http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -7,10 +7,13 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::http::tagged::digest;
+
 /// Where the files are. `config::rules::endpoints` keeps endpoints away from it.
 pub(in crate::http) const FOLDER: &str = "assets";
 
-const BASE: &str = include_str!("base.css");
+/// What the style of each page begins with.
+const BASE: &str = concat!(include_str!("../../../templates/palette.css"), include_str!("base.css"));
 
 /// A file.
 pub(in crate::http) struct File {
@@ -60,11 +63,6 @@ pub(super) static ALONE: LazyLock<Alone> = LazyLock::new(|| {
 
 fn file(extension: &str, content_type: &'static str, body: Bytes) -> File {
     File { path: format!("{FOLDER}/front-{}.{extension}", digest(&body)), content_type, body }
-}
-
-/// A digest that is long enough to tell files and pages apart.
-pub(super) fn digest(whole: &[u8]) -> String {
-    Sha256::digest(whole).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

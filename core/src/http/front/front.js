@@ -8,6 +8,7 @@
   const page = document.documentElement;
   const told = document.getElementById("told");
   const gone = document.getElementById("gone");
+  const keys = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘C" : "Ctrl+C";
   page.classList.add("js");
 
   // Copying. The clipboard is for secure contexts alone; in others the text is copied as a selection, or stays selected.
@@ -27,8 +28,8 @@
     }
     const label = button.firstChild;
     window.clearTimeout(button.restoring);
-    label.textContent = copied ? "Copied" : "Ctrl+C";
-    if (told) told.textContent = copied ? "Copied" : "Selected; copy with Ctrl+C";
+    label.textContent = copied ? "Copied" : keys;
+    if (told) told.textContent = copied ? "Copied" : "Selected; copy with " + keys;
     button.restoring = window.setTimeout(() => { label.textContent = "Copy"; }, 2000);
   }
   document.addEventListener("click", (event) => {
@@ -63,10 +64,26 @@
   let last = "";
   let lost = null;
 
+  // Where the focus can be in a part, and what tells one such place from the others.
+  const stops = (part) => Array.from(part?.querySelectorAll("a[href], button, input, summary, [tabindex]") ?? []);
+  const mark = (stop) => stop.id || stop.dataset.copy || stop.getAttribute("href") || stop.textContent;
+
+  // The focus, as it is found again in a part that was replaced: at what is the same, or else at the same turn.
+  function focus() {
+    const stop = document.activeElement;
+    const part = stop?.closest("[data-live]");
+    return part ? { part: part.id, mark: mark(stop), turn: stops(part).indexOf(stop) } : null;
+  }
+  function focusAgain(at) {
+    const all = stops(document.getElementById(at.part));
+    const stop = all.find((one) => mark(one) === at.mark) ?? all[at.turn];
+    if (stop && stop !== document.activeElement) stop.focus({ preventScroll: true });
+  }
+
   // What people have set, put back after a part was replaced.
   function keeping(replace) {
     const set = {
-      focused: document.activeElement?.id,
+      focused: focus(),
       chosen: document.querySelector('input[name="client"]:checked')?.id,
       open: document.getElementById("more")?.open,
       filter: document.getElementById("filter")?.value,
@@ -81,8 +98,7 @@
       field.value = set.filter;
       filter();
     }
-    const focused = set.focused && document.getElementById(set.focused);
-    if (focused && focused !== document.activeElement) focused.focus({ preventScroll: true });
+    if (set.focused) focusAgain(set.focused);
   }
 
   function show(next) {
@@ -116,22 +132,25 @@
 
   async function look() {
     if (document.hidden) return;
+    let status = 0;
     try {
       const answer = await fetch(window.location.href, {
         headers: { Accept: "text/html" },
         cache: "no-cache",
         signal: AbortSignal.timeout(PATIENCE),
       });
-      if (!answer.ok) throw new Error("answered " + answer.status);
+      status = answer.status;
+      if (!answer.ok) throw new Error("answered " + status);
       const text = await answer.text();
       if (lost) gone.hidden = true;
       lost = null;
       if (text !== last) show(new DOMParser().parseFromString(text, "text/html"));
       last = text;
     } catch {
-      if (lost) return;
-      lost = new Date();
-      say("This server has not answered since " + lost.toLocaleTimeString() + ". What you see may be out of date.");
+      if (lost && lost.status === status) return;
+      lost = { status, since: lost?.since ?? new Date() };
+      const what = status ? "has answered with an error (" + status + ")" : "has not answered";
+      say("This server " + what + " since " + lost.since.toLocaleTimeString() + ". What you see may be out of date.");
     }
   }
   async function keepLooking() {

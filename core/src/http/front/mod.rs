@@ -1,6 +1,6 @@
-//! The pages that people see first: the front page (`page`, with its parts `endpoint` and `overview`), and a page in
-//! place of an error for whoever opens an address in a browser (`errors`). Programs get JSON from the same addresses
-//! (`negotiate`).
+//! The pages that people see first: the front page (`route`, `page`, with its parts `endpoint` and `overview`), and a page
+//! in place of an error for whoever opens an address in a browser (`errors`). Programs get JSON from the same addresses
+//! (`negotiate`, `summary`).
 //!
 //! How each client is connected is one table (`clients`, `programs`), quoted for its language (`quoting`); it says where
 //! a client does not reach the address (`reach`). All is rendered on the server and whole without a script; nothing
@@ -18,15 +18,18 @@ mod programs;
 mod prose;
 mod quoting;
 mod reach;
+mod route;
+mod summary;
+mod tool;
 
 use http::{HeaderMap, HeaderValue, header};
 
 pub(super) use errors::{Asked, Stranger, for_people};
 pub(super) use files::FILES;
-pub(super) use page::{Front, front};
+pub(super) use route::Front;
 
 /// The headers that every page goes out with: what it may load, and who may look at it from outside.
-fn guard(headers: &mut HeaderMap, policy: HeaderValue) {
+pub(super) fn guard(headers: &mut HeaderMap, policy: HeaderValue) {
     let fixed = [
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),

@@ -4,12 +4,14 @@
 use headers_accept::Accept;
 use http::{HeaderMap, header};
 use mediatype::{
-    MediaType,
+    MediaType, MediaTypeBuf, Name, ReadParams,
     names::{APPLICATION, HTML, JSON, TEXT},
 };
 
 /// In the order that decides where a range fits both, as `*/*` does: a program that does not say gets JSON everywhere.
 const OFFERED: [MediaType<'static>; 2] = [MediaType::new(APPLICATION, JSON), MediaType::new(TEXT, HTML)];
+
+const Q: Name<'static> = Name::new_unchecked("q");
 
 /// Longer than what any browser sends, in bytes: what is longer costs nothing to read.
 const LONGEST: usize = 1024;
@@ -25,8 +27,17 @@ pub(in crate::http) fn wants_page(headers: &HeaderMap) -> bool {
         return false;
     }
     let values: Vec<&str> = values.iter().filter_map(|value| value.to_str().ok()).collect();
-    let accept: Option<Accept> = values.join(",").parse().ok();
-    accept.is_some_and(|accept| accept.negotiate(&OFFERED).is_some_and(|best| best.subty == HTML))
+    let Ok(accept) = values.join(",").parse::<Accept>() else { return false };
+    // What is offered has no parameters, and one that somebody names, such as a `charset`, is no other type.
+    let plain: Accept = accept.media_types().map(without_parameters).collect();
+    plain.negotiate(&OFFERED).is_some_and(|best| best.subty == HTML)
+}
+
+/// A range with its weight alone.
+fn without_parameters(range: &MediaTypeBuf) -> MediaType<'_> {
+    let mut plain = range.essence();
+    plain.params.to_mut().extend(range.params().filter(|(name, _)| *name == Q));
+    plain
 }
 
 #[cfg(test)]
@@ -52,6 +63,11 @@ mod tests {
             (&["text/html;q=0.9, application/json;q=0.8"], true),
             (&["application/json;q=0", "text/html;q=0.1"], true),
             (&["text/html, application/json"], true),
+            (&["text/html;charset=utf-8"], true),
+            (&["text/html; charset=\"utf-8\"; q=0.9, */*; q=0.8"], true),
+            (&["text/html;charset=utf-8;q=0.5, application/json;q=0.9"], false),
+            (&["text/html;charset=utf-8;q=0"], false),
+            (&["application/json;charset=utf-8, text/html;q=0.5"], false),
             // Programs.
             (&[], false),
             (&[""], false),

@@ -58,17 +58,17 @@ pub(super) struct ConfigurationNote {
 }
 
 impl Overview {
-    pub(super) fn of(readiness: Readiness) -> Self {
-        let condition = Condition::of(&readiness);
+    pub(super) fn of(readiness: &Readiness) -> Self {
+        let condition = Condition::of(readiness);
         let (total, ill) = {
             let ill = readiness.plugins.values().filter(|plugin| plugin.state != PluginState::Ready);
             (readiness.plugins.len(), ill.count())
         };
         let sentence = sentence(total, ill);
         let (mut plugins, mut calm) = (Vec::new(), Vec::new());
-        for (name, plugin) in readiness.plugins {
+        for (name, plugin) in &readiness.plugins {
             if plugin.state == PluginState::Ready && plugin.detail.is_none() && plugin.warnings.is_empty() {
-                calm.push(name);
+                calm.push(name.clone());
             } else {
                 plugins.push(note(name, plugin));
             }
@@ -81,7 +81,7 @@ impl Overview {
             }
             ConfigurationState::Waits => Some(("warn", "A part of the configuration waits")),
         };
-        let detail = readiness.configuration.detail.unwrap_or_default();
+        let detail = readiness.configuration.detail.clone().unwrap_or_default();
         let configuration = configuration.map(|(tone, word)| ConfigurationNote { tone, word, detail });
         let (tone, word) = match condition {
             Condition::Ready => ("ok", "Ready"),
@@ -104,12 +104,38 @@ fn sentence(total: usize, ill: usize) -> String {
     }
 }
 
-fn note(name: String, plugin: PluginReadiness) -> PluginNote {
+fn note(name: &str, plugin: &PluginReadiness) -> PluginNote {
     let (tone, word) = match plugin.state {
         PluginState::Ready => ("ok", "ready"),
         PluginState::Starting => ("warn", "starting"),
         PluginState::Degraded => ("warn", "degraded"),
         PluginState::Failed => ("bad", "failed"),
     };
-    PluginNote { name, tone, word, detail: plugin.detail, warnings: plugin.warnings }
+    let (detail, warnings) = (plugin.detail.clone(), plugin.warnings.clone());
+    PluginNote { name: name.to_owned(), tone, word, detail, warnings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_plugins_that_are_well_some_are_named_and_the_others_counted() {
+        let well = PluginReadiness { state: PluginState::Ready, detail: None, warnings: Vec::new() };
+        for (total, named, uncounted) in [(0, 0, 0), (1, 1, 0), (8, 8, 0), (9, 7, 2), (20, 7, 13)] {
+            let mut readiness = Readiness { ready: true, ..Readiness::default() };
+            readiness.plugins.extend((0..total).map(|index| (format!("p{index:02}"), well.clone())));
+            let overview = Overview::of(&readiness);
+            assert_eq!((overview.calm.len(), overview.uncounted), (named, uncounted), "{total}");
+            // One that there is something to say of is always listed.
+            let ill = PluginReadiness { state: PluginState::Failed, ..well.clone() };
+            readiness.plugins.insert("ill".into(), ill);
+            let overview = Overview::of(&readiness);
+            assert_eq!(
+                (overview.calm.len(), overview.uncounted, overview.plugins.len()),
+                (named, uncounted, 1),
+                "{total}"
+            );
+        }
+    }
 }

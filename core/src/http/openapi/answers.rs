@@ -2,108 +2,98 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::{pascal, reference};
+use super::{
+    inputs::Refused,
+    schemas::{pascal, reference},
+};
 
-/// An answer that every tool shares.
-pub(super) struct Failure {
-    pub(super) status: &'static str,
-    pub(super) component: &'static str,
+/// A kind of refusal.
+struct Failure {
+    status: u16,
+    component: &'static str,
     description: &'static str,
-    /// What it may say: `error` and `error_description`.
-    example: (&'static str, &'static str),
     /// A header and its component.
     header: Option<(&'static str, &'static str)>,
-    /// Only where a token is asked for.
-    pub(super) guarded: bool,
 }
 
-pub(super) const FAILURES: [Failure; 7] = {
+const FAILURES: [Failure; 7] = {
     const CHALLENGE: Option<(&str, &str)> = Some(("WWW-Authenticate", "Challenge"));
     const RETRY_AFTER: Option<(&str, &str)> = Some(("Retry-After", "RetryAfter"));
     [
         Failure {
-            status: "400",
+            status: 400,
             component: "BadRequest",
             description: "The arguments do not match the tool's schema (the description names the path), or the request is malformed.",
-            example: (
-                "invalid_arguments",
-                "the argument at /max_results does not fit: the value is greater than the maximum of 20",
-            ),
             header: None,
-            guarded: false,
         },
         Failure {
-            status: "401",
+            status: 401,
             component: "Unauthorized",
             description: "No token, or none that is valid.",
-            example: ("invalid_token", "the token has expired"),
             header: CHALLENGE,
-            guarded: true,
         },
         Failure {
-            status: "403",
+            status: 403,
             component: "Forbidden",
             description: "The token lacks scopes that this tool needs.",
-            example: ("insufficient_scope", "the tool 'tavily_crawl' needs the scope 'web-search:write'"),
             header: CHALLENGE,
-            guarded: true,
         },
+        Failure { status: 404, component: "NotFound", description: "No such tool here.", header: None },
+        Failure { status: 413, component: "ContentTooLarge", description: "The body is too long.", header: None },
         Failure {
-            status: "404",
-            component: "NotFound",
-            description: "No such tool here.",
-            example: ("unknown_tool", "the endpoint \"web-search\" offers no tool \"serch\"; see /api/tools"),
-            header: None,
-            guarded: false,
-        },
-        Failure {
-            status: "413",
-            component: "ContentTooLarge",
-            description: "The body is too long.",
-            example: ("too_large", "the body is larger than 4 MiB; the operator may raise server.max_body"),
-            header: None,
-            guarded: false,
-        },
-        Failure {
-            status: "429",
+            status: 429,
             component: "TooManyRequests",
             description: "Over the tool's rate.",
-            example: ("rate_limited", "over the rate of 60/min for \"tavily_search\"; wait 2 s"),
             header: RETRY_AFTER,
-            guarded: false,
         },
         Failure {
-            status: "503",
+            status: 503,
             component: "Unavailable",
-            description: "The token cannot be verified now, or the plugin takes no calls.",
-            example: ("temporarily_unavailable", "the authorization server cannot be reached; try again in 5 s"),
+            description: "The token cannot be verified now, or the call cannot be written to the audit trail.",
             header: RETRY_AFTER,
-            guarded: false,
         },
     ]
 };
 
-/// The answers that some operation refers to.
-pub(super) fn responses(guarded: bool) -> Map<String, Value> {
-    let responses = FAILURES.iter().filter(|failure| guarded || !failure.guarded).map(|failure| {
-        let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/RequestId" } });
-        if let Some((header, component)) = failure.header {
-            headers[header] = json!({ "$ref": format!("#/components/headers/{component}") });
-        }
-        let (error, description) = failure.example;
-        let example = json!({
-            "error": error,
-            "error_description": description,
-            "request_id": "0192f1c4-5a77-7c1e-9a3b-6c0f4f1f2b7a",
-        });
-        let response = json!({
-            "description": failure.description,
-            "headers": headers,
-            "content": { "application/json": { "schema": reference("Error"), "example": example } },
-        });
-        (failure.component.to_owned(), response)
+/// The refusals of an operation by their statuses: its own, and references to those that it shares.
+pub(super) fn refusals<'a>(own: &[Refused], shared: impl Iterator<Item = &'a Refused>) -> Vec<(String, Value)> {
+    let shared: Vec<u16> = shared.map(|refused| refused.status).collect();
+    let refusals = FAILURES.iter().filter_map(|failure| {
+        let own = own.iter().find(|refused| refused.status == failure.status);
+        let answer = match (own, shared.contains(&failure.status)) {
+            (Some(own), _) => response(failure, own),
+            (None, true) => json!({ "$ref": format!("#/components/responses/{}", failure.component) }),
+            (None, false) => return None,
+        };
+        Some((failure.status.to_string(), answer))
     });
-    responses.collect()
+    refusals.collect()
+}
+
+/// The refusals that operations share, by the names of their components.
+pub(super) fn components<'a>(shared: impl Iterator<Item = &'a Refused>) -> Map<String, Value> {
+    let component = |refused: &Refused| {
+        let failure = FAILURES.iter().find(|failure| failure.status == refused.status)?;
+        Some((failure.component.to_owned(), response(failure, refused)))
+    };
+    shared.filter_map(component).collect()
+}
+
+fn response(failure: &Failure, refused: &Refused) -> Value {
+    let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/RequestId" } });
+    if let Some((header, component)) = failure.header {
+        headers[header] = json!({ "$ref": format!("#/components/headers/{component}") });
+    }
+    let example = json!({
+        "error": refused.error,
+        "error_description": refused.description,
+        "request_id": "0192f1c4-5a77-7c1e-9a3b-6c0f4f1f2b7a",
+    });
+    json!({
+        "description": failure.description,
+        "headers": headers,
+        "content": { "application/json": { "schema": reference("Error"), "example": example } },
+    })
 }
 
 pub(super) fn headers() -> Map<String, Value> {

@@ -7,7 +7,6 @@ use std::{marker::PhantomData, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
 use poem::{Body, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi, OpenApiService, Tags,
@@ -46,8 +45,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether plugins are ready to be called, one by one.
     async fn ready(&self) -> Readiness;
 
-    /// The tools that this caller may see; an error answer goes out as it is.
-    async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw>;
+    /// The tools that this caller may see, as [`catalogue`] writes them, or a refusal.
+    async fn catalogue(&self, request: &Request) -> Raw;
 }
 
 #[derive(Tags)]
@@ -229,19 +228,13 @@ impl Api {
     /// the tools that only this token reaches are shown as well.
     #[oai(path = "/api/tools", method = "get", operation_id = "listTools", tag = "Tag::Catalogue")]
     async fn catalogue(&self, request: &Request) -> Documented<CatalogueAnswer> {
-        match self.backend.catalogue(request).await {
-            Ok(tools) => json(StatusCode::OK, &Catalogue { tools }.to_json()).into(),
-            Err(refusal) => refusal.into(),
-        }
+        self.backend.catalogue(request).await.into()
     }
 }
 
-fn json(status: StatusCode, value: &Option<Value>) -> Raw {
-    let body = value.as_ref().map(Value::to_string).unwrap_or_default();
-    let mut raw = Raw::new(Bytes::from(body));
-    *raw.status_mut() = status;
-    raw.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    raw
+/// The catalogue as it is answered: JSON.
+pub fn catalogue(tools: Vec<CatalogueTool>) -> String {
+    Catalogue { tools }.to_json_string()
 }
 
 /// The OpenAPI 3.0 document of [`Api`], the `base` of [`Document`](super::Document).
@@ -265,8 +258,8 @@ pub fn base_document() -> Value {
         async fn ready(&self) -> Readiness {
             Readiness::default()
         }
-        async fn catalogue(&self, _: &Request) -> Result<Vec<CatalogueTool>, Raw> {
-            Ok(Vec::new())
+        async fn catalogue(&self, _: &Request) -> Raw {
+            Raw::default()
         }
     }
 

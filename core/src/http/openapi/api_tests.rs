@@ -44,11 +44,11 @@ impl Backend for Mirror {
             plugins: [("web-search".to_owned(), plugin)].into(),
         }
     }
-    async fn catalogue(&self, request: &Request) -> Result<Vec<CatalogueTool>, Raw> {
+    async fn catalogue(&self, request: &Request) -> Raw {
         if request.header(header::AUTHORIZATION).is_some() {
-            return Err(raw(401, "application/json", "{\"error\":\"invalid_token\"}"));
+            return raw(401, "application/json", "{\"error\":\"invalid_token\"}");
         }
-        Ok(vec![CatalogueTool {
+        let tool = CatalogueTool {
             tool: "echo".to_owned(),
             plugin: "echo".to_owned(),
             endpoint: "main".to_owned(),
@@ -57,7 +57,8 @@ impl Backend for Mirror {
             input_schema: Any(json!({"type": "object"}).as_object().cloned().unwrap()),
             output_schema: None,
             required_scopes: vec!["echo:use".to_owned()],
-        }])
+        };
+        raw(200, "application/json", super::catalogue(vec![tool]))
     }
 }
 

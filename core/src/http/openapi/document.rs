@@ -1,13 +1,15 @@
 //! The whole document: the fixed operations, upgraded, and one operation a tool, with its schemas and its scopes.
 //! Made anew at each registry swap. Must not know where its parts come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answers, example, registration,
+    answers, example,
+    inputs::{Document, EndpointOperations, SecurityScheme, ToolOperation},
+    registration,
     schemas::{Components, Names, pascal, plain, reference},
     upgrade::upgrade,
 };
@@ -21,87 +23,41 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 /// The operation that takes an optional token.
 const CATALOGUE: &str = "/api/tools";
 
-/// What the document is made of.
+/// A document that is made.
 #[derive(Debug, Clone)]
-pub struct Document {
-    /// Origin and path prefix under which clients reach the server, without a slash at the end; `/` if nobody has said
-    /// so: then the document is about where it was fetched.
-    pub server_url: String,
-    /// Version of the server.
-    pub version: String,
-    /// The fixed operations, OpenAPI 3.0: [`base_document`](super::base_document).
-    pub base: Value,
-    /// The tools, in a stable order.
-    pub tools: Vec<ToolOperation>,
-    /// The endpoints that the tools belong to.
-    pub endpoints: Vec<EndpointOperations>,
-    /// The authorization servers, each under the name of its security scheme.
-    pub security: Vec<(String, SecurityScheme)>,
+pub struct Merged {
+    /// OpenAPI 3.1.0.
+    pub document: Value,
+    /// What it says of each tool's operation.
+    pub operations: Operations,
 }
 
-/// What one endpoint adds to the document.
-#[derive(Debug, Clone)]
-pub struct EndpointOperations {
-    /// Its name, the first segment of its tools' paths.
-    pub name: String,
-    /// The security scheme of its tools, one of [`Document::security`]; `None`: no token is asked for.
-    pub scheme: Option<String>,
-    /// Where its RFC 9728 document is, below `/.well-known/oauth-protected-resource`: `/web-search/mcp`.
-    pub metadata_paths: Vec<String>,
+/// Operations by endpoint and tool.
+#[derive(Debug, Clone, Default)]
+pub struct Operations(HashMap<(String, String), Operation>);
+
+impl Operations {
+    /// That of one tool.
+    pub fn of(&self, endpoint: &str, tool: &str) -> Option<&Operation> {
+        self.0.get(&(endpoint.to_owned(), tool.to_owned()))
+    }
 }
 
-/// One tool at one endpoint.
-#[derive(Debug, Clone)]
-pub struct ToolOperation {
-    /// The endpoint that offers it.
-    pub endpoint: String,
-    /// The plugin that provides it.
-    pub plugin: String,
-    /// The name under which it is called.
-    pub name: String,
-    /// A name for people.
-    pub title: Option<String>,
-    /// What it does and when to use it.
-    pub description: Option<String>,
-    /// JSON Schema (2020-12) of the arguments.
-    pub input_schema: Map<String, Value>,
-    /// JSON Schema (2020-12) of the structured result.
-    pub output_schema: Option<Map<String, Value>>,
-    /// The scopes that a token needs, all of them.
-    pub scopes: Vec<String>,
-    /// Its schemas are run in a process of their own alone: they are shown here, and no example is made of them.
-    pub foreign: bool,
-    /// The tool says that it changes nothing.
-    pub read_only: bool,
-}
-
-/// How a token is had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecurityScheme {
-    /// OAuth 2.1, authorization code with PKCE.
-    OAuth2 {
-        /// Where a person signs in.
-        authorization_url: String,
-        /// Where a code becomes a token.
-        token_url: String,
-        /// Where a refresh token becomes a token, if that is somewhere else.
-        refresh_url: Option<String>,
-        /// Scopes and what they allow. Scopes that tools require and that are missing here are added.
-        scopes: Vec<(String, String)>,
-    },
-    /// An OpenID provider, by the address of its configuration.
-    OpenIdConnect {
-        /// The address, ending in `/.well-known/openid-configuration`.
-        url: String,
-    },
-    /// A bearer token from an authorization server whose metadata are not known (yet).
-    Bearer,
+/// What the document says of a tool's operation, for whoever links to it or shows a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// Its `operationId`.
+    pub id: String,
+    /// The group that it is in.
+    pub tag: String,
+    /// Arguments that fit.
+    pub example: Option<Value>,
 }
 
 /// The OpenAPI 3.1.0 document. Tool schemas are taken for valid JSON Schema, as the host loads no others; whatever
 /// they hold, every reference in the document resolves, and it is made in time that is linear in their length.
-pub fn merge(inputs: Document) -> Value {
-    let Document { server_url, version, mut base, tools, endpoints, security } = inputs;
+pub fn merge(inputs: Document) -> Merged {
+    let Document { server_url, version, mut base, tools, endpoints, security, refusals } = inputs;
     upgrade(&mut base);
 
     let mut schemas = taken(&mut base, "/components/schemas");
@@ -127,6 +83,8 @@ pub fn merge(inputs: Document) -> Value {
 
     let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut guarded = false;
+    let mut shared = BTreeSet::new();
+    let mut found = HashMap::new();
     for tool in &tools {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.name == tool.endpoint);
         let scheme = endpoint
@@ -136,9 +94,22 @@ pub fn merge(inputs: Document) -> Value {
             guarded = true;
             asked.entry(scheme).or_default().extend(tool.scopes.iter().map(String::as_str));
         }
-        let operation = tool_operation(tool, scheme, &mut components, &mut operation_ids);
+        let operation = Operation {
+            id: operation_ids.claim(&format!("call{}", type_name(tool))),
+            tag: tag(&tool.endpoint),
+            example: example_of(tool),
+        };
+        let mut documented = tool_operation(tool, &operation, scheme, &mut components);
+        let theirs = refusals.iter().filter(|refused| scheme.is_some() || !matches!(refused.status, 401 | 403));
+        for (status, answer) in answers::refusals(&tool.refusals, theirs) {
+            if answer.get("$ref").is_some() {
+                shared.insert(status.clone());
+            }
+            documented["responses"][status] = answer;
+        }
         let (endpoint, name) = (utf8_percent_encode(&tool.endpoint, SEGMENT), utf8_percent_encode(&tool.name, SEGMENT));
-        paths.insert(format!("/api/tools/{endpoint}/{name}"), json!({ "post": operation }));
+        paths.insert(format!("/api/tools/{endpoint}/{name}"), json!({ "post": documented }));
+        found.insert((tool.endpoint.clone(), tool.name.clone()), operation);
     }
     // The tools first: they are what people come for.
     let mut tags = endpoint_tags(&tools);
@@ -164,14 +135,15 @@ pub fn merge(inputs: Document) -> Value {
         if !guarded {
             headers.shift_remove("Challenge");
         }
-        all.insert("responses".to_owned(), Value::Object(answers::responses(guarded)));
+        let used = refusals.iter().filter(|refused| shared.contains(&refused.status.to_string()));
+        all.insert("responses".to_owned(), Value::Object(answers::components(used)));
     }
     all.insert("schemas".to_owned(), Value::Object(schemas));
     all.insert("headers".to_owned(), Value::Object(headers));
     if !schemes.is_empty() {
         all.insert("securitySchemes".to_owned(), Value::Object(schemes));
     }
-    json!({
+    let document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Toolgate",
@@ -186,7 +158,8 @@ pub fn merge(inputs: Document) -> Value {
         "tags": tags,
         "paths": paths,
         "components": all,
-    })
+    });
+    Merged { document, operations: Operations(found) }
 }
 
 fn taken(document: &mut Value, pointer: &str) -> Map<String, Value> {
@@ -286,8 +259,22 @@ fn endpoint_tags(tools: &[ToolOperation]) -> Vec<Value> {
     tags.collect()
 }
 
-fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut Components, ids: &mut Names) -> Value {
-    let type_name = pascal(&[&tool.endpoint, &tool.name]);
+/// What the names of a tool's schemas begin with.
+fn type_name(tool: &ToolOperation) -> String {
+    pascal(&[&tool.endpoint, &tool.name])
+}
+
+fn example_of(tool: &ToolOperation) -> Option<Value> {
+    if tool.foreign { example::given(&tool.input_schema) } else { example::arguments(&tool.input_schema) }
+}
+
+fn tool_operation(
+    tool: &ToolOperation,
+    operation: &Operation,
+    scheme: Option<&str>,
+    components: &mut Components,
+) -> Value {
+    let type_name = type_name(tool);
     let arguments = components.move_in(&format!("{type_name}Arguments"), &tool.input_schema);
     let result = match &tool.output_schema {
         None => "ToolResult".to_owned(),
@@ -297,26 +284,21 @@ fn tool_operation(tool: &ToolOperation, scheme: Option<&str>, components: &mut C
         }
     };
     let mut media = json!({ "schema": reference(&arguments) });
-    let example =
-        if tool.foreign { example::given(&tool.input_schema) } else { example::arguments(&tool.input_schema) };
-    if let Some(example) = example {
-        media["example"] = example;
+    if let Some(example) = &operation.example {
+        media["example"] = example.clone();
     }
-    let mut responses = json!({
+    let responses = json!({
         "200": {
             "description": "What the tool gives back; `isError` tells a failure of its own.",
             "headers": { "X-Request-Id": { "$ref": "#/components/headers/RequestId" } },
             "content": { "application/json": { "schema": reference(&result) } },
         }
     });
-    for failure in answers::FAILURES.iter().filter(|failure| scheme.is_some() || !failure.guarded) {
-        responses[failure.status] = json!({ "$ref": format!("#/components/responses/{}", failure.component) });
-    }
     json!({
-        "operationId": ids.claim(&format!("call{type_name}")),
+        "operationId": operation.id,
         "summary": tool.title.as_deref().filter(|title| !title.trim().is_empty()).unwrap_or(&tool.name),
         "description": describe(tool, scheme.is_some()),
-        "tags": [tag(&tool.endpoint)],
+        "tags": [operation.tag],
         "security": scheme.map_or_else(|| json!([]), |scheme| json!([{ scheme: tool.scopes }])),
         "requestBody": {
             "description": "The arguments.",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::http::openapi::base_document;
+use crate::http::openapi::{base_document, inputs::Refused};
 
 fn tool(endpoint: &str, name: &str, scopes: &[&str], input: Value, output: Option<Value>) -> ToolOperation {
     ToolOperation {
@@ -19,7 +19,12 @@ fn tool(endpoint: &str, name: &str, scopes: &[&str], input: Value, output: Optio
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         foreign: false,
         read_only: true,
+        refusals: Vec::new(),
     }
+}
+
+fn refused(status: u16, description: &str) -> Refused {
+    Refused { status, error: format!("error_{status}"), description: description.to_owned() }
 }
 
 fn inputs() -> Document {
@@ -33,12 +38,14 @@ fn inputs() -> Document {
         "type": "object",
         "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
     });
+    let mut limited = tool("web-search", "tavily_search", &["web-search:read"], search.clone(), Some(page));
+    limited.refusals = vec![refused(429, "too often"), refused(403, "it needs more")];
     Document {
         server_url: "https://mcp.example.org".to_owned(),
         version: "1.2.3".to_owned(),
         base: base_document(),
         tools: vec![
-            tool("web-search", "tavily_search", &["web-search:read"], search.clone(), Some(page)),
+            limited,
             tool("web-search", "tavily-search", &["web-search:write"], search.clone(), None),
             tool("open", "echo", &[], json!({"type": "object"}), None),
         ],
@@ -59,7 +66,12 @@ fn inputs() -> Document {
                 scopes: vec![("web-search:read".to_owned(), "Search the web".to_owned())],
             },
         )],
+        refusals: [400, 401, 404, 413, 503].map(|status| refused(status, "shared")).to_vec(),
     }
+}
+
+fn merged(inputs: Document) -> Value {
+    merge(inputs).document
 }
 
 fn references(value: &Value, found: &mut Vec<String>) {
@@ -107,7 +119,7 @@ fn assert_whole(document: &Value) {
 
 #[test]
 fn the_document_has_the_fixed_operations_and_one_for_each_tool() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     assert_whole(&document);
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], "1.2.3");
@@ -131,7 +143,7 @@ fn the_document_has_the_fixed_operations_and_one_for_each_tool() {
 
 #[test]
 fn a_tool_is_an_operation_with_its_schemas_and_scopes() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let operation = &document["paths"]["/api/tools/web-search/tavily_search"]["post"];
     assert_eq!(operation["operationId"], "callWebSearchTavilySearch");
     assert_eq!(operation["summary"], "Search the web");
@@ -161,14 +173,48 @@ fn a_tool_is_an_operation_with_its_schemas_and_scopes() {
         schemas["WebSearchTavilySearchOutput"]["properties"]["next"]["anyOf"][0],
         reference("WebSearchTavilySearchOutput")
     );
-    let headers = &document["components"]["responses"];
-    assert!(headers["Unauthorized"]["headers"]["WWW-Authenticate"].is_object());
-    assert!(headers["TooManyRequests"]["headers"]["Retry-After"].is_object());
+}
+
+#[test]
+fn refusals_say_what_is_said_and_a_tool_documents_those_that_it_can_meet() {
+    let document = merged(inputs());
+    let responses = |path: &str| document["paths"][path]["post"]["responses"].as_object().cloned().unwrap();
+    let statuses = |path: &str| responses(path).keys().cloned().collect::<Vec<_>>();
+    assert_eq!(statuses("/api/tools/web-search/tavily-search"), ["200", "400", "401", "404", "413", "503"]);
+    assert_eq!(statuses("/api/tools/open/echo"), ["200", "400", "404", "413", "503"]);
+    let own = responses("/api/tools/web-search/tavily_search");
+    for (status, header, said) in [("403", "WWW-Authenticate", "it needs more"), ("429", "Retry-After", "too often")] {
+        assert!(own[status]["headers"][header].is_object(), "{status}");
+        let example = &own[status]["content"]["application/json"]["example"];
+        let expected = (json!(format!("error_{status}")), json!(said));
+        assert_eq!((&example["error"], &example["error_description"]), (&expected.0, &expected.1), "{status}");
+    }
+    let shared = document["components"]["responses"].as_object().unwrap();
+    let names: Vec<&str> = shared.keys().map(String::as_str).collect();
+    assert_eq!(names, ["BadRequest", "Unauthorized", "NotFound", "ContentTooLarge", "Unavailable"]);
+    assert!(shared["Unauthorized"]["headers"]["WWW-Authenticate"].is_object());
+}
+
+#[test]
+fn whoever_links_to_an_operation_is_told_its_name() {
+    let Merged { document, operations } = merge(inputs());
+    for (endpoint, tool) in [("web-search", "tavily_search"), ("web-search", "tavily-search"), ("open", "echo")] {
+        let found = operations.of(endpoint, tool).unwrap();
+        let documented = &document["paths"][format!("/api/tools/{endpoint}/{tool}")]["post"];
+        assert_eq!(
+            (&documented["operationId"], &documented["tags"][0]),
+            (&json!(found.id), &json!(found.tag)),
+            "{tool}"
+        );
+        let example = documented["requestBody"]["content"]["application/json"].get("example");
+        assert_eq!(example, found.example.as_ref(), "{tool}");
+    }
+    assert!(operations.of("open", "tavily_search").is_none());
 }
 
 #[test]
 fn tools_whose_names_become_the_same_keep_apart() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let twin = &document["paths"]["/api/tools/web-search/tavily-search"]["post"];
     assert_eq!(twin["operationId"], "callWebSearchTavilySearch2");
     assert_eq!(twin["security"], json!([{"dev": ["web-search:write"]}]));
@@ -180,7 +226,7 @@ fn tools_whose_names_become_the_same_keep_apart() {
 
 #[test]
 fn an_endpoint_without_a_provider_asks_for_no_token() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let operation = &document["paths"]["/api/tools/open/echo"]["post"];
     assert_eq!(operation["security"], json!([]));
     assert!(operation["responses"].get("401").is_none() && operation["responses"].get("403").is_none());
@@ -189,7 +235,7 @@ fn an_endpoint_without_a_provider_asks_for_no_token() {
 
 #[test]
 fn every_scope_that_a_tool_asks_for_is_declared() {
-    let document = merge(inputs());
+    let document = merged(inputs());
     let scheme = &document["components"]["securitySchemes"]["dev"];
     assert_eq!(scheme["type"], "oauth2");
     assert_eq!(
@@ -210,7 +256,7 @@ fn other_security_schemes_are_written_as_openapi_has_them() {
         ),
     ];
     for (scheme, expected) in cases {
-        let document = merge(Document { security: vec![("dev".to_owned(), scheme)], ..inputs() });
+        let document = merged(Document { security: vec![("dev".to_owned(), scheme)], ..inputs() });
         assert_eq!(document["components"]["securitySchemes"]["dev"], expected);
         assert_whole(&document);
     }
@@ -218,7 +264,7 @@ fn other_security_schemes_are_written_as_openapi_has_them() {
 
 #[test]
 fn a_server_without_tools_has_no_unused_parts() {
-    let document = merge(Document { tools: Vec::new(), endpoints: Vec::new(), security: Vec::new(), ..inputs() });
+    let document = merged(Document { tools: Vec::new(), endpoints: Vec::new(), security: Vec::new(), ..inputs() });
     assert_whole(&document);
     assert!(document["components"].get("responses").is_none());
     assert!(document["components"].get("securitySchemes").is_none());
@@ -228,7 +274,7 @@ fn a_server_without_tools_has_no_unused_parts() {
 fn a_description_holds_no_html() {
     let mut hostile = tool("open", "echo", &[], json!({"description": "a<img src=x>"}), None);
     hostile.description = Some("1 < 2, <b>, </script><script>alert(1)</script>".to_owned());
-    let document = merge(Document { tools: vec![hostile], ..inputs() });
+    let document = merged(Document { tools: vec![hostile], ..inputs() });
     let description = document["paths"]["/api/tools/open/echo"]["post"]["description"].as_str().unwrap();
     assert!(description.starts_with("1 < 2, &lt;b>, &lt;/script>&lt;script>alert(1)&lt;/script>\n\n"), "{description}");
     assert_eq!(document["components"]["schemas"]["OpenEchoArguments"]["description"], "a&lt;img src=x>");
@@ -236,7 +282,7 @@ fn a_description_holds_no_html() {
 
 #[test]
 fn nothing_of_openapi_3_0_is_left() {
-    let text = merge(inputs()).to_string();
+    let text = merged(inputs()).to_string();
     for keyword in ["\"nullable\"", "\"exclusiveMinimum\":true", "charset"] {
         assert!(!text.contains(keyword), "{keyword}");
     }
@@ -250,7 +296,7 @@ fn an_unreadable_base_still_makes_a_document() {
         json!({"paths": 1, "components": {"schemas": []}, "tags": {}}),
         json!({"paths": {"/api/tools": {"get": 3}, "/x": {"get": {"responses": {"200": {"headers": 1}}}}}}),
     ] {
-        let document = merge(Document { base, ..inputs() });
+        let document = merged(Document { base, ..inputs() });
         assert!(document["paths"]["/api/tools/open/echo"]["post"].is_object());
     }
 }
@@ -258,7 +304,7 @@ fn an_unreadable_base_still_makes_a_document() {
 #[test]
 fn names_that_do_not_fit_a_path_are_encoded() {
     let document =
-        merge(Document { tools: vec![tool("a/b", "{x}?", &[], json!({}), None)], endpoints: Vec::new(), ..inputs() });
+        merged(Document { tools: vec![tool("a/b", "{x}?", &[], json!({}), None)], endpoints: Vec::new(), ..inputs() });
     let operation = &document["paths"]["/api/tools/a%2Fb/%7Bx%7D%3F"]["post"];
     assert_eq!(operation["operationId"], "callABX");
 }
@@ -271,7 +317,7 @@ proptest::proptest! {
         let mut hostile = tool(&endpoint, &name, &[&scope], json!({"title": text}), Some(json!({"description": text})));
         hostile.description = Some(text);
         let endpoint = EndpointOperations { name: endpoint, scheme: Some("dev".to_owned()), metadata_paths: vec![name] };
-        let document = merge(Document { tools: vec![hostile], endpoints: vec![endpoint], ..inputs() });
+        let document = merged(Document { tools: vec![hostile], endpoints: vec![endpoint], ..inputs() });
         let tools = document["paths"].as_object().map_or(0, |paths| paths.keys().filter(|path| path.starts_with("/api/tools/")).count());
         proptest::prop_assert_eq!(tools, 1);
     }
@@ -291,7 +337,8 @@ fn a_body_is_needed_where_a_call_without_arguments_may_not_fit() {
         (json!({ "anyOf": [{ "required": ["id"] }, { "required": ["name"] }] }), true),
         (json!({ "type": "string" }), true),
     ] {
-        let document = merge(Document { tools: vec![tool("open", "echo", &[], schema.clone(), None)], ..inputs() });
+        let document =
+            merge(Document { tools: vec![tool("open", "echo", &[], schema.clone(), None)], ..inputs() }).document;
         let operation = &document["paths"]["/api/tools/open/echo"]["post"];
         assert_eq!(operation["requestBody"]["required"], needed, "{schema}");
     }

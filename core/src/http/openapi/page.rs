@@ -14,8 +14,10 @@ const TEMPLATE: &str = include_str!("web/page.html");
 const RECEIVER: &str = include_str!("web/receiver.html");
 
 /// Our own files of the page, by name.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
+    ("palette.css", include_str!("../../../templates/palette.css")),
     ("page.css", include_str!("web/page.css")),
+    ("receiver.css", include_str!("web/receiver.css")),
     ("sign-in.js", include_str!("web/sign-in.js")),
     ("answers.js", include_str!("web/answers.js")),
     ("access.js", include_str!("web/access.js")),
@@ -45,12 +47,16 @@ pub struct SignIn {
     pub registration_url: Option<String>,
     /// The authorization server's issuer: an answer that names another (RFC 9207) is refused.
     pub issuer: Option<String>,
+    /// Whether it promises to name itself in every answer: one without a name is refused.
+    pub names_issuer: bool,
     /// Where a code becomes a token; the page may connect to its origin.
     pub token_url: Option<String>,
     /// The scopes that are ticked at first.
     pub scopes: Vec<String>,
     /// The resource identifier to ask a token for (RFC 8707).
     pub resource: Option<String>,
+    /// Whether the document shows tools to those alone whose token reaches them.
+    pub hides: bool,
 }
 
 /// A page and the policy that it must be served with.
@@ -84,9 +90,11 @@ pub fn docs_page(page: &Page) -> Rendered {
                 "clientId": how.client_id,
                 "registrationUrl": how.registration_url,
                 "issuer": how.issuer,
+                "namesIssuer": how.names_issuer,
                 "tokenUrl": how.token_url,
                 "scopes": how.scopes,
                 "resource": how.resource,
+                "hides": how.hides,
             });
             (how.scheme.clone(), value)
         })
@@ -105,7 +113,8 @@ pub fn receiver_page() -> Rendered {
     Rendered {
         html: RECEIVER.to_owned(),
         content_security_policy:
-            "default-src 'none'; script-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'"
                 .to_owned(),
     }
 }
@@ -198,7 +207,8 @@ mod tests {
                 }
             }
         }
-        assert_eq!(linked, FILES.len() + 2);
+        // The palette is linked by both.
+        assert_eq!(linked, FILES.len() + 3);
         assert!(asset("../page.js").is_none());
     }
 
@@ -213,9 +223,11 @@ mod tests {
                 client_id: Some(hostile.clone()),
                 registration_url: Some(hostile.clone()),
                 issuer: Some(hostile.clone()),
+                names_issuer: true,
                 token_url: Some(hostile.clone()),
                 scopes: vec![hostile.clone(), "{title}".to_owned()],
                 resource: Some(hostile.clone()),
+                hides: true,
             }],
         };
         let rendered = docs_page(&page);

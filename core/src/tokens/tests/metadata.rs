@@ -248,6 +248,7 @@ async fn where_people_sign_in_is_learnt_from_the_metadata_and_followed_when_it_m
     let issuer = authority.issuer();
     let learnt = SignInEndpoints {
         issuer: Some(issuer.clone()),
+        names_issuer: false,
         authorization: format!("{issuer}/oauth/authorize"),
         token: format!("{issuer}/oauth/token"),
         registration: Some(format!("{issuer}/register")),
@@ -258,10 +259,12 @@ async fn where_people_sign_in_is_learnt_from_the_metadata_and_followed_when_it_m
     let mut metadata = authority.metadata();
     metadata["token_endpoint"] = json!(format!("{issuer}/elsewhere"));
     metadata["registration_endpoint"] = json!("http://as.example/in-the-clear");
+    metadata["authorization_response_iss_parameter_supported"] = json!(true);
     authority.reply(OAUTH, Reply::json(&metadata));
     assert_eq!(subject.verifier.sign_in().await, Ok(learnt.clone()));
     subject.clock.advance(300);
-    let moved = SignInEndpoints { token: format!("{issuer}/elsewhere"), registration: None, ..learnt };
+    let moved =
+        SignInEndpoints { names_issuer: true, token: format!("{issuer}/elsewhere"), registration: None, ..learnt };
     assert_eq!(subject.verifier.sign_in().await, Ok(moved.clone()));
 
     // An outage takes away nothing that is known.

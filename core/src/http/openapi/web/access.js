@@ -5,9 +5,6 @@
 window.toolgateAccess = function (root) {
   // Where, which attribute, which value.
   const missing = [
-    // The page's own heading is the first level; Swagger UI begins with the third.
-    ["h3, h4, h5", "role", () => "heading"],
-    ["h3, h4, h5", "aria-level", (heading) => String(Number(heading.tagName[1]) - 1)],
     [".close-modal", "aria-label", () => "Close"],
     [".copy-to-clipboard > button", "aria-label", () => "Copy"],
     [".opblock-body .servers select", "aria-label", () => "Server"],
@@ -25,12 +22,21 @@ window.toolgateAccess = function (root) {
 
   function mend() {
     for (const [where, attribute, value] of missing) {
-      for (const found of root.querySelectorAll(where)) {
-        const wished = value(found);
-        if (found.getAttribute(attribute) !== wished) found.setAttribute(attribute, wished);
-      }
+      for (const found of root.querySelectorAll(where)) set(found, attribute, value(found));
+    }
+    // The page's own heading is the first level; Swagger UI begins with the third, descriptions with any. None may be
+    // more than a level below the one before it.
+    let before = 1;
+    for (const heading of root.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
+      before = Math.min(Math.max(Number(heading.tagName[1]) - 1, 2), before + 1);
+      set(heading, "role", "heading");
+      set(heading, "aria-level", String(before));
     }
     enter();
+  }
+
+  function set(element, attribute, value) {
+    if (element.getAttribute(attribute) !== value) element.setAttribute(attribute, value);
   }
 
   // A dialog takes the focus, keeps it, closes with Escape, and gives it back.

@@ -3,18 +3,27 @@
 "use strict";
 
 (function () {
+  const PATIENCE = 3000; // how long a page may take to say that it waits, in milliseconds
   const word = document.getElementById("word");
+  const back = document.getElementById("back");
+  const answer = window.location.search;
+  const state = new URLSearchParams(answer).get("state");
+  // The code must not stay in the history.
+  window.history.replaceState(null, "", window.location.pathname);
+  if (!state) return nobody();
+
   const channel = new BroadcastChannel("toolgate-sign-in");
-  const state = new URLSearchParams(window.location.search).get("state");
+  const given = window.setTimeout(nobody, PATIENCE);
   channel.onmessage = (message) => {
     if (message.data.taken !== state) return;
+    window.clearTimeout(given);
     word.textContent = "Done; this window can be closed.";
     window.close();
   };
-  channel.postMessage({ answer: window.location.search });
-  // The code must not stay in the history.
-  window.history.replaceState(null, "", window.location.pathname);
-  window.setTimeout(() => {
+  channel.postMessage({ answer });
+
+  function nobody() {
     word.textContent = "No page is waiting for this answer; open the documentation and sign in again.";
-  }, 3000);
+    back.hidden = false;
+  }
 })();
