@@ -109,7 +109,9 @@ impl Launch {
     #[must_use]
     pub fn with_documents(self) -> Self {
         let docs = std::fs::read_dir(workspace().join("docs")).expect("docs/");
-        let pages = docs.map(|page| page.expect("a page").file_name()).map(|name| Path::new("docs").join(name));
+        // The pictures are no documents.
+        let pages = docs.map(|page| page.expect("a page").path()).filter(|page| page.is_file());
+        let pages = pages.filter_map(|page| Some(Path::new("docs").join(page.file_name()?)));
         std::fs::create_dir(self.folder.path().join("docs")).expect("a folder in the server's folder");
         for file in pages.chain(["README.md", "ARCHITECTURE.md"].map(PathBuf::from)) {
             std::fs::copy(workspace().join(&file), self.folder.path().join(&file)).expect("a document");
