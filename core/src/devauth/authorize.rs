@@ -96,9 +96,8 @@ impl DevAuth {
             Ok(request) => request,
             Err(refusal) => {
                 let location = back.refused(&refusal);
-                // Whoever asks without a person's notice is answered without one (RFC 9700 section 4.11.2).
-                let is_silent = form.all("prompt").any(is_silent);
-                if is_silent || self.leads_home(back.redirect_uri) || self.knows(&ledger, &client.id, &visitor) {
+                // Also one who asks without a person's notice: that leads away just as well (RFC 9700 section 4.11.2).
+                if self.leads_home(back.redirect_uri) || self.knows(&ledger, &client.id, &visitor) {
                     return Answer::redirect(location);
                 }
                 return Answer::Page { page: page::detained(&refusal, back.redirect_uri, &location), cookies: vec![] };

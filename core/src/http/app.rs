@@ -186,10 +186,11 @@ impl Endpoint for App {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let request_id: Arc<str> = Uuid::now_v7().to_string().into();
         request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
+        let came_as = request.uri().path().to_owned();
         let moved = self.lead_inside(&mut request);
         let kind = self.kind(request.uri().path());
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let asked = front::Asked::of(&request);
+        let asked = front::Asked::of(&request, came_as);
         let span = tracing::info_span!("request", id = %request_id);
         let answer = AssertUnwindSafe(self.answer(kind, moved, request)).catch_unwind().instrument(span);
         let mut response = answer.await.unwrap_or_else(|_| {

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::ProviderKind,
     devauth::DevAuth,
-    gate::{Challenge, ProtectedResource},
+    gate::{Challenge, Gate, ProtectedResource},
     host::Registry,
     policy::Face,
     tokens::{MetadataDocument, Passthrough, RegisterError, Verifier},
@@ -196,7 +196,9 @@ impl Backend for Answers {
             return challenge.response(&id);
         }
         let sight = Sight::of(&state.gate, &registry, request.headers()).await;
-        match self.catalogues.or_made(&registry, sight, |registry, sight| Some(catalogue(registry, sight))).await {
+        let state = Arc::clone(state);
+        let made = move |registry: &Registry, sight: &Sight| Some(catalogue(&state.gate, registry, sight));
+        match self.catalogues.or_made(&registry, sight, made).await {
             Some(made) => made.answer(request.headers()),
             None => raw(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the list could not be made", &id),
         }
@@ -210,12 +212,15 @@ impl Answers {
         if !headers.contains_key(header::AUTHORIZATION) {
             return Ok(());
         }
-        for endpoint in registry.endpoints() {
+        // One that lets everybody in recognises any token.
+        for endpoint in registry.endpoints().filter(|endpoint| is_guarded(&state.gate, endpoint)) {
             if state.gate.recognise(endpoint, headers).await.is_some() {
                 return Ok(());
             }
         }
-        let first = state.config.default_endpoint().map_or_else(|| registry.endpoints().next(), |(name, _)| Some(name));
+        let guarded = |endpoint: &&str| is_guarded(&state.gate, endpoint);
+        let default = state.config.default_endpoint().map(|(name, _)| name).filter(guarded);
+        let first = default.or_else(|| registry.endpoints().find(guarded));
         match first {
             Some(name) => state.gate.authenticate(name, headers, Face::Rest, id).await.map(drop),
             None => Ok(()),
@@ -223,10 +228,16 @@ impl Answers {
     }
 }
 
+/// Whether an endpoint asks for tokens.
+fn is_guarded(gate: &Gate, endpoint: &str) -> bool {
+    gate.resource(endpoint).is_some_and(|resource| resource.verifier().is_some())
+}
+
 /// The catalogue as somebody may see it.
-fn catalogue(registry: &Registry, sight: &Sight) -> Tagged {
+fn catalogue(gate: &Gate, registry: &Registry, sight: &Sight) -> Tagged {
     let tools = registry.endpoints().flat_map(|endpoint| {
-        sight.tools(registry, endpoint).map(|offered| CatalogueTool {
+        let guarded = is_guarded(gate, endpoint);
+        sight.tools(registry, endpoint).map(move |offered| CatalogueTool {
             tool: offered.tool.name.clone(),
             plugin: offered.policy.plugin.to_string(),
             endpoint: endpoint.to_owned(),
@@ -234,7 +245,11 @@ fn catalogue(registry: &Registry, sight: &Sight) -> Tagged {
             description: offered.tool.description.clone(),
             input_schema: Any((*offered.tool.input_schema).clone()),
             output_schema: offered.tool.output_schema.as_ref().map(|schema| Any((**schema).clone())),
-            required_scopes: offered.policy.requirement.scopes().iter().map(ToString::to_string).collect(),
+            required_scopes: if guarded {
+                offered.policy.requirement.scopes().iter().map(ToString::to_string).collect()
+            } else {
+                Vec::new()
+            },
         })
     });
     Tagged::new("application/json", openapi::catalogue(tools.collect()))

@@ -52,6 +52,33 @@ impl Discreet {
     }
 }
 
+/// What a finding about the configuration says, without the folders of files that it quotes. `of` is what it is about:
+/// the paths of endpoints are everybody's.
+pub(super) fn finding(of: &str, text: &str) -> String {
+    const REFERENCE: &str = "${file:";
+    let all = !of.starts_with("endpoints") && !of.contains("public_url");
+    let (mut told, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(MAIN_SEPARATOR) {
+        told.push_str(&rest[..at]);
+        let path = &rest[at..];
+        let begins = told.ends_with(REFERENCE)
+            || all
+                && !path[1..].starts_with(MAIN_SEPARATOR)
+                && told.chars().next_back().is_none_or(|before| before.is_whitespace() || "\"'(=`".contains(before));
+        // In quotation marks a path may hold blanks.
+        let quoted = told.ends_with('"');
+        let closes = |c: char| if quoted { c == '"' } else { c.is_whitespace() || "\"')}`,;:".contains(c) };
+        let path = &path[..path.find(closes).unwrap_or(path.len())];
+        let name = path.rsplit(MAIN_SEPARATOR).find(|part| !part.is_empty());
+        match name.filter(|_| begins) {
+            Some(name) => told.push_str(name),
+            None => told.push(MAIN_SEPARATOR),
+        }
+        rest = &rest[at + if begins && name.is_some() { path.len() } else { 1 }..];
+    }
+    told + rest
+}
+
 /// The text without this folder where a path begins with it. Within another word, such as an address, it is another's.
 fn without(text: String, folder: &str) -> String {
     let (mut kept, mut from) = (String::new(), 0);
@@ -96,6 +123,25 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_finding_quotes_files_by_their_names() {
+        let cases = [
+            ("plugins.x", "\"${file:/srv/secret/key}\" cannot be read", "\"${file:key}\" cannot be read"),
+            ("plugins.x", "there is no file \"/srv/a b/lib.so\"; build it", "there is no file \"lib.so\"; build it"),
+            ("audit.sink", "cannot write to /var/log/a/trail.log: no", "cannot write to trail.log: no"),
+            ("auth.oauth.issuer", "\"https://as.example/a/b\" is not it", "\"https://as.example/a/b\" is not it"),
+            ("endpoints.e.path", "\"/web/mcp\" is taken", "\"/web/mcp\" is taken"),
+            ("endpoints.e.resource", "\"${file:/srv/secret/key}\" is empty", "\"${file:key}\" is empty"),
+            ("plugins.x", "write 10/min or 1/s", "write 10/min or 1/s"),
+            ("plugins.x", "\"/\" is no library", "\"/\" is no library"),
+            ("plugins.x", "é/ü \"/é/ü", "é/ü \"ü"),
+        ];
+        for (of, text, expected) in cases {
+            assert_eq!(finding(of, text), expected, "{text}");
+        }
+    }
+
     #[test]
     fn a_long_story_is_cut_and_many_are_counted() {
         let long = discreet().text(&"é ".repeat(1000));
@@ -111,6 +157,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_finding_can_be_shown(text in "(/|/a|b |\"|é|:|\\$\\{file:|\\}){0,40}") {
+            finding("plugins.x", &text);
+        }
+
         #[test]
         fn any_text_can_be_shown(text in "(/home/|/home/operator/|/var/lib/tool gate/|tools/|x|é|\"| ){0,60}") {
             let told = discreet().text(&text);

@@ -2,6 +2,7 @@
 
 use arc_swap::ArcSwap;
 
+use super::discreet;
 use crate::config::{Diagnostic, Severity};
 
 /// What would come of the file as it is now.
@@ -39,6 +40,8 @@ impl Prospect {
         let mut told = first.clone();
         // Anybody may ask, and where the server keeps its files is none of their business.
         told.file = told.file.file_name().map(Into::into).unwrap_or_default();
+        told.message = discreet::finding(&told.key, &told.message);
+        told.help = told.help.map(|help| discreet::finding(&told.key, &help));
         let told = told.to_string();
         let told = told.split_once(": ").map_or(told.as_str(), |(_severity, rest)| rest);
         let others = match wrong.len() - 1 {

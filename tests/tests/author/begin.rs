@@ -100,7 +100,7 @@ fn it_says_how_to_build_and_what_to_add_to_the_configuration() {
     for line in [
         format!("library = \"in-c/{}\"", library_name("in-c")),
         "# and in [endpoints.web-search]:".to_owned(),
-        "# plugins = [\"web-search\", \"echo\", \"in-c\"]".to_owned(),
+        "# plugins = [\"web-search\", \"docs\", \"echo\", \"in-c\"]".to_owned(),
     ] {
         assert!(told.lines().any(|told| told == line), "{line:?} in\n{told}");
     }

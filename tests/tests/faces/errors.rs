@@ -160,6 +160,10 @@ async fn an_endpoint_that_is_opened_gives_its_address_and_leads_on() {
             let path = link.trim_start_matches("../");
             assert_eq!(Answer::to(house.request(Method::GET, &format!("/{path}"))).await.status, 200, "{link}");
         }
+        // With a slash at the end the browser is one level further down.
+        let request = house.request(Method::GET, &format!("{PATH}/")).header("accept", BROWSER);
+        let page = Html::of(&Answer::to(request).await);
+        assert!(page.links().contains(&"../../?endpoint=web-search#connect".to_owned()), "{:?}", page.links());
         let head = Answer::to(house.request(Method::HEAD, "/nothing").header("accept", BROWSER)).await;
         assert_eq!(
             (head.status, head.header("content-type"), head.body.as_str()),

@@ -186,6 +186,13 @@ async fn each_endpoint_may_have_a_provider_of_its_own_and_the_root_is_about_the_
             let request = client().post(url).bearer_auth(&token).json(&json!({ "text": "hello" }));
             request.send().await.expect("an answer").status().as_u16()
         };
+        let catalogue = get(&server, "/api/tools").await.json();
+        for tool in catalogue["tools"].as_array().expect("tools") {
+            let free = tool["endpoint"] == "staff" && second == open;
+            assert!(!free || tool["required_scopes"] == json!([]), "no scope is asked for where no token is: {tool}");
+        }
+        let garbage = client().get(format!("{}/api/tools", server.url())).bearer_auth("garbage");
+        assert_eq!(garbage.send().await.expect("an answer").status().as_u16(), 401, "{second}");
         assert_eq!(ask("web-search").await, 200, "{second}");
         assert_eq!(ask("staff").await, if second == open { 200 } else { 401 }, "{second}");
     }

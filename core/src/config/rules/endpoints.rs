@@ -124,6 +124,7 @@ fn unmistaken(review: &mut Review<'_>, name: &str, endpoint: &Endpoint) {
         (None, Some(reserved)) => {
             format!("would be taken for the server's own {reserved}, which is at public_url + \"{rest}\"")
         }
+        (None, None) if rest.is_empty() => "would be taken for the page for people, which is at public_url".to_owned(),
         (None, None) => return,
     };
     review.wrong(&key, &endpoint.path, whose, format!("write a path that does not begin with \"{prefix}\""));

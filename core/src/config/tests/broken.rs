@@ -361,6 +361,12 @@ const ROWS: &[Row] = &[
     ], &[], &[
         r#"error: config.toml:8:8: endpoints.notes.path: "/notes/docs" would be taken for the server's own /docs, which is at public_url + "/docs"; write a path that does not begin with "/notes""#,
     ]),
+    row("an endpoint where the front page is outside", &[
+        ("[server]", "[server]\npublic_url = \"http://localhost:10000/notes\""),
+        ("/notes/mcp", "/notes"),
+    ], &[], &[
+        r#"error: config.toml:8:8: endpoints.notes.path: "/notes" would be taken for the page for people, which is at public_url; write a path that does not begin with "/notes""#,
+    ]),
     row("an endpoint that is like a page of the server outside", &[
         ("[server]", "[server]\npublic_url = \"http://localhost:10000/api\""),
         ("/notes/mcp", "/tools/mcp"),

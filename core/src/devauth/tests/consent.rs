@@ -110,21 +110,30 @@ async fn nobody_is_sent_on_unasked_to_a_place_that_they_have_no_reason_to_trust(
 }
 
 #[tokio::test]
-async fn who_asks_without_a_persons_notice_is_answered_without_one() {
+async fn to_ask_without_a_persons_notice_leads_to_places_that_they_know_alone() {
     let server = Server::start().await;
     let client = server
         .registered(json!({ "redirect_uris": ["https://client.example/cb"], "token_endpoint_auth_method": "none" }))
         .await;
-    let asked = changed(request(&client), &[("redirect_uri", "https://client.example/cb"), ("prompt", "none")]);
-    for (asked, error) in [
+    let plain = changed(request(&client), &[("redirect_uri", "https://client.example/cb")]);
+    let asked = changed(plain.clone(), &[("prompt", "none")]);
+    let cases = [
         (asked.clone(), "login_required"),
         (changed(asked.clone(), &[("code_challenge", "")]), "invalid_request"),
         (changed(asked, &[("prompt", "login none")]), "login_required"),
-    ] {
-        let response = server.authorize(&asked).await;
+    ];
+    for (asked, error) in &cases {
+        let response = server.authorize(asked).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{asked:?}");
+        assert!(response.text().await.unwrap().contains(error), "{asked:?}");
+    }
+    let mine = allow(&server, &plain, "ada", &["web-search:read"]).await;
+    for (asked, error) in &cases {
+        let request = server.http.get(server.url("/authorize")).query(asked);
+        let response = request.header(header::COOKIE, &mine).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::SEE_OTHER, "{asked:?}");
         let answer = answer(&response);
-        assert_eq!((&*answer["error"], &*answer["state"]), (error, "st&te=1"), "{asked:?}");
+        assert_eq!((&*answer["error"], &*answer["state"]), (*error, "st&te=1"), "{asked:?}");
     }
 }
 

@@ -34,13 +34,16 @@ pub(in crate::http) enum Asked {
 }
 
 pub(in crate::http) struct Opened {
+    /// As the browser has it, on which relative links stand.
+    came_as: String,
+    /// What it means.
     path: String,
     method: http::Method,
     headers: HeaderMap,
 }
 
 impl Asked {
-    pub(in crate::http) fn of(request: &Request) -> Self {
+    pub(in crate::http) fn of(request: &Request, came_as: String) -> Self {
         if is_protocol(request) {
             return Self::Protocol;
         }
@@ -48,6 +51,7 @@ impl Asked {
             return Self::Json;
         }
         Self::Page(Opened {
+            came_as,
             path: request.uri().path().to_owned(),
             method: request.method().clone(),
             headers: request.headers().get(header::HOST).map(|host| (header::HOST, host.clone())).into_iter().collect(),
@@ -90,7 +94,7 @@ pub(in crate::http) async fn for_people(
     } else {
         explain(config, &opened, &response, &told)
     };
-    let root = root(config, &opened.headers, &opened.path);
+    let root = root(config, &opened.headers, &opened.came_as);
     let page = AloneTemplate {
         style: &ALONE.style,
         root: &root,
@@ -321,7 +325,7 @@ mod tests {
             };
             for accept in ["text/html", "*/*"] {
                 let request = Request::builder().uri_str("/x").header(header::ACCEPT, accept).finish();
-                let told = for_people(&config, Asked::of(&request), "the-id", answer()).await;
+                let told = for_people(&config, Asked::of(&request, "/x".to_owned()), "the-id", answer()).await;
                 let row = format!("{status} {kind} {body} {accept}");
                 assert_eq!(told.status().as_u16(), status, "{row}");
                 let text = told.into_body().into_string().await.unwrap();

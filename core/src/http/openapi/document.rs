@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answers, example,
-    inputs::{Document, EndpointOperations, SecurityScheme, ToolOperation},
+    inputs::{Document, EndpointOperations, Refused, SecurityScheme, ToolOperation},
     registration,
     schemas::{Components, Names, pascal, plain, reference},
     upgrade::upgrade,
@@ -100,8 +100,9 @@ pub fn merge(inputs: Document) -> Merged {
             example: example_of(tool),
         };
         let mut documented = tool_operation(tool, &operation, scheme, &mut components);
-        let theirs = refusals.iter().filter(|refused| scheme.is_some() || !matches!(refused.status, 401 | 403));
-        for (status, answer) in answers::refusals(&tool.refusals, theirs) {
+        let meets = |refused: &&Refused| scheme.is_some() || !matches!(refused.status, 401 | 403);
+        let own: Vec<Refused> = tool.refusals.iter().filter(meets).cloned().collect();
+        for (status, answer) in answers::refusals(&own, refusals.iter().filter(meets)) {
             if answer.get("$ref").is_some() {
                 shared.insert(status.clone());
             }

@@ -40,15 +40,14 @@ fn inputs() -> Document {
     });
     let mut limited = tool("web-search", "tavily_search", &["web-search:read"], search.clone(), Some(page));
     limited.refusals = vec![refused(429, "too often"), refused(403, "it needs more")];
+    // Its rule asks for a scope, its endpoint for no token.
+    let mut open = tool("open", "echo", &["echo:use"], json!({"type": "object"}), None);
+    open.refusals = vec![refused(403, "it needs more")];
     Document {
         server_url: "https://mcp.example.org".to_owned(),
         version: "1.2.3".to_owned(),
         base: base_document(),
-        tools: vec![
-            limited,
-            tool("web-search", "tavily-search", &["web-search:write"], search.clone(), None),
-            tool("open", "echo", &[], json!({"type": "object"}), None),
-        ],
+        tools: vec![limited, tool("web-search", "tavily-search", &["web-search:write"], search.clone(), None), open],
         endpoints: vec![
             EndpointOperations {
                 name: "web-search".to_owned(),
@@ -230,6 +229,9 @@ fn an_endpoint_without_a_provider_asks_for_no_token() {
     let operation = &document["paths"]["/api/tools/open/echo"]["post"];
     assert_eq!(operation["security"], json!([]));
     assert!(operation["responses"].get("401").is_none() && operation["responses"].get("403").is_none());
+    let mut alone = inputs();
+    alone.tools.retain(|tool| tool.endpoint == "open");
+    assert_whole(&merged(alone));
     assert_eq!(operation["responses"]["200"]["content"]["application/json"]["schema"], reference("ToolResult"));
 }
 

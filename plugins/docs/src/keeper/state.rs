@@ -101,7 +101,7 @@ impl State {
         let told = self.told();
         let absent = self.folders.iter().zip(&told.absent).filter_map(|(folder, absent)| {
             let what = absent.as_ref()?;
-            Some(format!("\"{}\" ({}) {what}", folder.name(), folder.path().display()))
+            Some(format!("\"{}\" {what}", folder.name()))
         });
         let mut troubles: Vec<String> = absent.collect();
         troubles.extend(told.broken.clone());
