@@ -53,7 +53,7 @@ const REDIRECT_URIS: [&str; 40] = [
 ];
 
 /// What is refused, whoever asks.
-const REFUSED: [&str; 12] = [
+const REFUSED: [&str; 15] = [
     "http://client.example/cb",
     "http://localhost:65536/cb",
     "https://client.example/cb#fragment",
@@ -65,6 +65,9 @@ const REFUSED: [&str; 12] = [
     "ms-cxh-full://0",
     "search:query=x",
     "java:x",
+    "itms://x",
+    "chrome-extension://x/y",
+    "x-apple.systempreferences:x",
     "/cb",
 ];
 
