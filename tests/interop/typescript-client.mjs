@@ -23,7 +23,7 @@ const { sdk, protocol, endpoint, issuer } = options;
 const stateless = protocol === STATELESS;
 // The resource identifier ends in no slash, whatever one gives to a client; and the path under which a proxy serves it.
 const canonical = endpoint.replace(/\/$/, '');
-const prefix = new URL(issuer).pathname.replace('/dev/auth', '');
+const prefix = new URL(issuer).pathname.replace('/dev/auth', '').replace(/\/$/, '');
 
 const SDKS = {
   v2: () => import('@modelcontextprotocol/client'),
