@@ -19,7 +19,7 @@ use url::Url;
 pub(crate) use self::sheet::{Labelled, Sheet};
 use crate::{
     credits::Credits,
-    safety::{address, text, text::Prose},
+    safety::{address, envelope::take_apart, text, text::Prose},
     upstream::{Answer, FailureDetails, answer},
 };
 
@@ -204,7 +204,7 @@ impl FailedUrl {
     /// One of Tavily's `failed_results`.
     pub(crate) fn read(value: &Value) -> Self {
         let field = |name: &str| value[name].as_str().unwrap_or_default();
-        let error = text::line(field("error"), 300);
+        let error = take_apart(&text::line(field("error"), 300));
         let error = if error.is_empty() { "no reason given".to_owned() } else { error };
         Self { url: text::line(value.as_str().unwrap_or_else(|| field("url")), address::MAX_LENGTH), error }
     }
