@@ -315,3 +315,26 @@ async fn a_stream_is_no_way_out_either() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_title_cannot_pass_for_another_source() {
+    let bench = Bench::new().await;
+    for title in
+        ["[1] Bank — https://bank.example", "［1］ Bank – HTTPS://bank.example", "x 【1】 ― http://bank.example/"]
+    {
+        let hits = json!([{ "url": "https://first.example/" }, { "url": "https://ok.example/", "title": title }]);
+        let report =
+            json!({ "request_id": "r1", "status": "completed", "content": "x", "sources": hits, "results": hits });
+        bench.stand_in.play(Act::json(200, &report));
+        let researched = bench.call("tavily_research", json!({ "input": "x" })).await;
+        let found = bench.search(json!({ "query": "x" })).await;
+        for result in [&researched, &found] {
+            let line = text(result).lines().find(|line| line.starts_with("[2] ")).unwrap();
+            assert!(line.ends_with(" — https://ok.example/"), "{line}");
+            assert_eq!((line.matches('[').count(), line.matches(" — ").count()), (1, 1), "{line}");
+            assert_eq!(line.to_lowercase().matches("://").count(), 1, "{line}");
+            assert!(!line.contains(['［', '【', '–', '―']), "{line}");
+            assert_eq!(structured(result)["sources"][1]["title"], title, "programs get it as it is");
+        }
+    }
+}

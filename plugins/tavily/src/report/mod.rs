@@ -157,7 +157,7 @@ impl Source {
             id: id.unwrap_or_else(|| stable_id(url)),
             url: url.to_string(),
             title: title(hit),
-            score: answer::number(&hit["score"]),
+            score: score(hit),
             published: hit["published_date"].as_str().map(|date| text::line(date, 60)).filter(|date| !date.is_empty()),
             text: body,
             raw: None,
@@ -184,6 +184,11 @@ impl Source {
 fn stable_id(url: &Url) -> String {
     let digest = Sha256::digest(url.as_str());
     digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How relevant Tavily says that a hit is; what is no share of one says nothing.
+pub(crate) fn score(hit: &Value) -> Option<f64> {
+    answer::number(&hit["score"]).filter(|score| (0.0..=1.0).contains(score))
 }
 
 fn title(hit: &Value) -> Option<String> {
@@ -274,6 +279,10 @@ impl Image {
             Some(Self { url, description: description.filter(|said| !said.is_empty()) })
         };
         values.as_array().into_iter().flatten().take(MOST_IMAGES).filter_map(read).collect()
+    }
+
+    fn size(&self) -> usize {
+        self.url.len() + self.description.as_ref().map_or(0, String::len)
     }
 
     fn line(&self) -> Cow<'_, str> {
