@@ -101,7 +101,9 @@ impl Shared {
 
     /// A failure as a caller gets it.
     pub(crate) fn fail(&self, failure: Failure) -> ToolError {
-        failure.edited(|said| self.upstream.without_key(said).into_owned()).into_error(self.upstream.is_keyless())
+        failure
+            .edited(|said| self.upstream.without_key(said).into_owned())
+            .into_error(self.upstream.is_keyless(), &self.marks)
     }
 
     /// The tokens that a result may have.

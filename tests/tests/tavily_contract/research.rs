@@ -38,8 +38,9 @@ async fn a_research_is_waited_for_and_its_report_comes_with_its_sources() {
         let expected = "The report:\n<untrusted-web id=\"ID\">\n# Report\n\nWhat is known about tea [1].\n\nAnd what is new [2].\n\
             </untrusted-web id=\"ID\">\n\nIts sources:\n<untrusted-web id=\"ID\">\n\
             [1] Runtime comparison — https://blog.example/rt\n[2] Release notes — https://news.example/1\n\
-            </untrusted-web id=\"ID\">\n\nCost: 4 credits.";
-        assert!(shown.ends_with(expected), "{shown}");
+            </untrusted-web id=\"ID\">\n\nRequest: ";
+        let expected = format!("{expected}{}\nCost: 4 credits.", value["request_id"].as_str().unwrap());
+        assert!(shown.ends_with(&expected), "{shown}");
         let seen = bench.stand_in.take_seen();
         assert_eq!(seen[0].json(), json!({ "input": "tea", "model": "mini" }));
         assert!(seen[1..].iter().all(|seen| seen.method == "GET" && seen.query == "include_usage=true"));

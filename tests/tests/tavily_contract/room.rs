@@ -181,3 +181,91 @@ async fn pages_of_any_size_are_cut() {
         assert!(value["sources"][0]["omitted_tokens"].as_u64().unwrap() > 1_000_000, "{tool}");
     }
 }
+
+#[tokio::test]
+async fn long_addresses_titles_and_images_keep_to_the_room_as_well() {
+    let bench = Bench::new().await;
+    bench.stand_in.play(Act::Alter(|answer| {
+        let long = |n: usize| format!("https://a.example/{n}/{}", "x".repeat(900));
+        for (n, hit) in answer["results"].as_array_mut().unwrap().iter_mut().enumerate() {
+            hit["url"] = long(n).into();
+            hit["title"] = "A title ".repeat(40).into();
+            hit["images"] = (0..9).map(long).collect();
+        }
+        answer["images"] = (0..9).map(long).collect();
+        answer["answer"] = "An answer. ".repeat(50).into();
+    }));
+    for most in [200, 300, 500, 1000] {
+        for arguments in [
+            json!({ "query": "x", "max_results": 1 }),
+            json!({ "query": "x", "max_results": 5 }),
+            json!({ "query": "x", "include_images": true, "include_answer": true }),
+        ] {
+            let mut arguments = arguments;
+            arguments["max_output_tokens"] = most.into();
+            let result = bench.search(arguments.clone()).await;
+            assert!(tokens(&result) <= most, "{most} {arguments}: {} {}", tokens(&result), text(&result));
+            let value = structured(&result);
+            let url = value["sources"][0]["url"].as_str().unwrap();
+            assert!(url.len() > 900, "{most} {arguments}: programs get the whole address: {url}");
+            assert!(text(&result).contains("[1] A title"), "{most} {arguments}: {}", text(&result));
+        }
+    }
+}
+
+#[tokio::test]
+async fn sources_of_high_scores_are_kept_and_shown_in_their_order_with_numbers_without_holes() {
+    let bench = Bench::new().await;
+    bench.stand_in.play(Act::Alter(|answer| {
+        paragraphs(answer, "content", 40);
+        for (n, score) in [0.1, 0.9, 0.2, 0.8, 0.3].into_iter().enumerate() {
+            answer["results"][n]["score"] = score.into();
+            answer["results"][n]["title"] = "A title of some length ".repeat(5).into();
+        }
+    }));
+    for (most, expected) in [(300, vec![0.9]), (600, vec![0.9, 0.8])] {
+        let result = bench.search(json!({ "query": "x", "max_results": 5, "max_output_tokens": most })).await;
+        let sources = structured(&result)["sources"].as_array().unwrap();
+        let scores: Vec<f64> = sources.iter().map(|source| source["score"].as_f64().unwrap()).collect();
+        assert!(scores.starts_with(&expected) && scores.len() < 5, "{most}: {scores:?}");
+        assert!(tokens(&result) <= most, "{most}: {}", tokens(&result));
+        for (n, source) in sources.iter().enumerate() {
+            assert_eq!(source["n"], n + 1);
+            let line = format!("[{}] A title", n + 1);
+            assert!(text(&result).contains(&line), "{most}: {}", text(&result));
+        }
+        assert_eq!(sources.len() + structured(&result)["dropped"].as_array().unwrap().len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn lists_for_programs_are_bounded_and_that_is_told() {
+    let bench = Bench::new().await;
+    bench.stand_in.play(Act::Alter(|answer| {
+        let long = |n: usize| format!("https://a.example/{n}/{}", "x".repeat(3000));
+        answer["images"] = (0..100).map(long).collect();
+        answer["failed_results"] = (0..40).map(|n| json!({ "url": long(n), "error": "no" })).collect();
+        let odd = (0..1000).map(|n| json!({ "url": format!("ftp://a.example/{n}/{}", "x".repeat(900)) }));
+        let results: Vec<Value> = odd.chain(answer["results"].as_array().unwrap().iter().cloned()).collect();
+        answer["results"] = results.into();
+    }));
+    for (result, lists) in [
+        (
+            bench.search(json!({ "query": "x", "include_images": true, "max_output_tokens": 500 })).await,
+            &["dropped", "images"][..],
+        ),
+        (
+            bench.extract(json!({ "urls": "https://a.example/", "max_output_tokens": 500 })).await,
+            &["dropped", "failed"],
+        ),
+    ] {
+        let value = structured(&result);
+        for name in lists {
+            let list = &value[*name];
+            assert!(!list.as_array().unwrap().is_empty() && list.to_string().len() < 25_000, "{name}");
+        }
+        assert_eq!(value["truncated"], true);
+        assert!(value.to_string().len() < 70_000, "{}", value.to_string().len());
+        assert!(text(&result).contains("1000 results were left out: no http or https address."), "{}", text(&result));
+    }
+}

@@ -41,6 +41,13 @@ const INSIDE: &[&str] = &[
     "http://metadata.google.internal/",
     "http://metadata.goog/",
     "http://127.0.0.1.nip.io/",
+    "http://168.63.129.16/metadata/instance",
+    "http://kubernetes.default/api",
+    "http://10.0.0.1.xip.name/",
+    "http://make-10.0.0.1-rr.1u.ms/",
+    "http://db.service.consul/",
+    "http://fritz.box/",
+    "http://a..example/",
     "https://user@example.com/",
     "https://user:secret@example.com/",
     "http://example.com@127.0.0.1/",
@@ -204,4 +211,45 @@ async fn results_of_little_relevance_are_left_out_on_request() {
     assert!(value["dropped"].as_array().unwrap().iter().all(|dropped| dropped["reason"] == "score below min_score"));
     assert!(bench.sent()[0].get("min_score").is_none());
     assert_eq!(invalid(&bench, "tavily_search", json!({ "query": "x", "min_score": 1.5 })).await.0, "/min_score");
+}
+
+#[tokio::test]
+async fn domain_filters_hold_in_every_spelling_or_are_refused() {
+    let bench = Bench::new().await;
+    for given in [
+        "HTTPS://blog.example",
+        "blog.example:443",
+        "https://blog.example:443/",
+        "blog。example。",
+        "blog.example%2e",
+        "*.blog.example",
+    ] {
+        let result = bench.search(json!({ "query": "x", "exclude_domains": [given] })).await;
+        let hosts = urls(&structured(&result)["sources"]).join(" ");
+        assert!(!hosts.contains("blog.example") && hosts.contains("docs.example"), "{given}: {hosts}");
+    }
+    bench.sent();
+    for given in ["*blog.example", "blog.*", "a..example", "*"] {
+        for name in ["include_domains", "exclude_domains"] {
+            assert_eq!(
+                invalid(&bench, "tavily_search", json!({ "query": "x", name: [given] })).await.0,
+                format!("/{name}/0"),
+                "{given}"
+            );
+        }
+    }
+    assert!(bench.sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_path_that_the_operator_denies_is_not_read_in_any_spelling() {
+    let bench = Bench::with(json!({ "sites": { "deny": ["secret.example/admin"] } })).await;
+    for path in ["admin", "%61dmin/x", "x/..%2fadmin", "admin%2fx", "admin;x", "ADMIN", "%2561dmin", "x/..%5cadmin"] {
+        let given = format!("https://secret.example/{path}");
+        assert_eq!(invalid(&bench, "tavily_extract", json!({ "urls": given })).await.0, "/urls", "{path}");
+        assert_eq!(invalid(&bench, "tavily_crawl", json!({ "url": given })).await.0, "/url", "{path}");
+    }
+    assert!(bench.sent().is_empty());
+    let result = bench.extract(json!({ "urls": "https://secret.example/administration" })).await;
+    assert!(!result.is_error, "{}", text(&result));
 }

@@ -19,7 +19,7 @@ use url::Url;
 pub(crate) use self::sheet::{Labelled, Sheet};
 use crate::{
     credits::Credits,
-    safety::{address, text, text::Prose},
+    safety::{address, envelope::take_apart, text, text::Prose},
     upstream::{Answer, FailureDetails, answer},
 };
 
@@ -157,7 +157,7 @@ impl Source {
             id: id.unwrap_or_else(|| stable_id(url)),
             url: url.to_string(),
             title: title(hit),
-            score: answer::number(&hit["score"]),
+            score: score(hit),
             published: hit["published_date"].as_str().map(|date| text::line(date, 60)).filter(|date| !date.is_empty()),
             text: body,
             raw: None,
@@ -186,6 +186,11 @@ fn stable_id(url: &Url) -> String {
     digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// How relevant Tavily says that a hit is; what is no share of one says nothing.
+pub(crate) fn score(hit: &Value) -> Option<f64> {
+    answer::number(&hit["score"]).filter(|score| (0.0..=1.0).contains(score))
+}
+
 fn title(hit: &Value) -> Option<String> {
     hit["title"].as_str().map(|title| text::line(title, TITLE)).filter(|title| !title.is_empty())
 }
@@ -204,7 +209,7 @@ impl FailedUrl {
     /// One of Tavily's `failed_results`.
     pub(crate) fn read(value: &Value) -> Self {
         let field = |name: &str| value[name].as_str().unwrap_or_default();
-        let error = text::line(field("error"), 300);
+        let error = take_apart(&text::line(field("error"), 300));
         let error = if error.is_empty() { "no reason given".to_owned() } else { error };
         Self { url: text::line(value.as_str().unwrap_or_else(|| field("url")), address::MAX_LENGTH), error }
     }
@@ -274,6 +279,10 @@ impl Image {
             Some(Self { url, description: description.filter(|said| !said.is_empty()) })
         };
         values.as_array().into_iter().flatten().take(MOST_IMAGES).filter_map(read).collect()
+    }
+
+    fn size(&self) -> usize {
+        self.url.len() + self.description.as_ref().map_or(0, String::len)
     }
 
     fn line(&self) -> Cow<'_, str> {

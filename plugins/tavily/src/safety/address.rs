@@ -10,8 +10,9 @@ use url::{Host, Url};
 /// The longest URL that is passed on.
 pub(crate) const MAX_LENGTH: usize = 4096;
 
-/// Names under which only internal systems live (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`, habit).
-const INTERNAL: [&str; 14] = [
+/// Names under which only internal systems live (RFC 6761, RFC 6762, RFC 8375, RFC 9476, ICANN's `internal`,
+/// habit).
+const INTERNAL: [&str; 27] = [
     "local",
     "localhost",
     "localdomain",
@@ -23,14 +24,27 @@ const INTERNAL: [&str; 14] = [
     "lan",
     "mail",
     "svc",
+    "default",
+    "consul",
+    "intra",
+    "localnet",
+    "workgroup",
+    "domain",
+    "dhcp",
+    "wpad",
+    "fritz.box",
+    "i2p",
+    "alt",
+    "invalid",
     "home.arpa",
     "in-addr.arpa",
+    "ip6.arpa",
     "onion",
 ];
 
 /// Public names that stand for a private address: of cloud metadata, and of services that answer with the address in the
 /// name, or with the caller's own machine.
-const STANDING_FOR: [&str; 11] = [
+const STANDING_FOR: [&str; 15] = [
     "metadata.goog",
     "metadata.packet.net",
     "metadata.platformequinix.com",
@@ -42,6 +56,10 @@ const STANDING_FOR: [&str; 11] = [
     "vcap.me",
     "lacolhost.com",
     "local.gd",
+    "localho.st",
+    "xip.name",
+    "traefik.me",
+    "1u.ms",
 ];
 
 /// The URL as it may be passed on, in its normal form, so that nobody further on reads it differently; or why
@@ -91,26 +109,32 @@ pub(crate) fn public<S: AsRef<str>>(host: &Host<S>) -> Result<(), &'static str> 
 const NOT_PUBLIC: &str = "the address is private, local or reserved; only public pages can be read";
 
 fn is_internal_name(name: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    // Labels are never empty; what resolvers make of those that are, nobody knows.
+    if name.split('.').any(str::is_empty) {
+        return true;
+    }
     let under = |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     !name.contains('.') || INTERNAL.iter().chain(&STANDING_FOR).any(|suffix| under(suffix))
 }
 
 fn is_internal_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
-    matches!(
-        (a, b, c),
-        (0 | 10 | 127 | 224..=255, _, _)
-            | (100, 64..=127, _)
-            | (169, 254, _)
-            | (172, 16..=31, _)
-            | (192, 168, _)
-            | (192, 0, 0 | 2)
-            | (192, 88, 99)
-            | (198, 18 | 19, _)
-            | (198, 51, 100)
-            | (203, 0, 113)
-    )
+    // The address within a cloud at which its machines are served.
+    ip == Ipv4Addr::new(168, 63, 129, 16)
+        || matches!(
+            (a, b, c),
+            (0 | 10 | 127 | 224..=255, _, _)
+                | (100, 64..=127, _)
+                | (169, 254, _)
+                | (172, 16..=31, _)
+                | (192, 168, _)
+                | (192, 0, 0 | 2)
+                | (192, 88, 99)
+                | (198, 18 | 19, _)
+                | (198, 51, 100)
+                | (203, 0, 113)
+        )
 }
 
 fn is_internal_v6(ip: Ipv6Addr) -> bool {
@@ -247,6 +271,31 @@ mod tests {
             "http://[0:0:0:0:0:0:0:1]/",
             "http://[5f00::1]/",
             "HTTP://LocalHost:80/",
+            "http://168.63.129.16/metadata",
+            "http://[::ffff:168.63.129.16]/",
+            "http://2822734096/",
+            "https://kubernetes.default/api",
+            "http://10.0.0.1.xip.name/",
+            "http://traefik.me/",
+            "http://10-0-0-1.traefik.me/",
+            "http://localho.st/",
+            "http://make-10.0.0.1-rr.1u.ms/",
+            "http://db.service.consul/",
+            "http://wiki.intra/",
+            "http://nas.localnet/",
+            "http://pc.workgroup/",
+            "http://a.domain/",
+            "http://a.dhcp/",
+            "http://a.wpad/",
+            "http://fritz.box/",
+            "http://nas.fritz.box/",
+            "http://1.0.0.127.ip6.arpa/",
+            "http://a.i2p/",
+            "http://a.alt/",
+            "http://a.invalid/",
+            "http://a..example/",
+            "http://.example.com/",
+            "http://example.com../",
             "https://exa mple.com/",
             "https://example.com/a\nb",
             "https://example.com/\u{0}",

@@ -5,4 +5,5 @@
 
 pub(crate) mod address;
 pub(crate) mod envelope;
+mod signs;
 pub(crate) mod text;

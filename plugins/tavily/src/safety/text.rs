@@ -9,19 +9,53 @@ use super::envelope::take_apart;
 pub(crate) fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
-        '\u{ad}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' => true,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' => true,
         // Fillers that look like nothing, and variations that no emoji needs.
         '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0d}' => true,
         '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' => true,
+        '\u{2800}' | '\u{16fe4}' | '\u{13430}'..='\u{1343f}' => true,
+        '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' => true,
         '\u{e0000}'..='\u{e0fff}' => true,
         _ => c.is_control(),
     }
 }
 
+/// The characters that have a place in text. Joiners and variations of emoji, which nobody sees either, keep theirs where
+/// scripts and emoji need them: one after a character, and none after those of ASCII, but for the keys of keyboards.
+fn visible(text: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
+    let (mut chars, mut last) = (text.peekable(), ' ');
+    std::iter::from_fn(move || {
+        while let Some(c) = chars.next() {
+            let after_a_sign = !last.is_ascii() && !last.is_whitespace() && !is_joiner(last) && !is_variation(last);
+            let kept = match c {
+                // As in a heart on fire.
+                '\u{200d}' if is_variation(last) => true,
+                '\u{fe0e}' | '\u{fe0f}' if last.is_ascii_digit() || matches!(last, '#' | '*') => {
+                    chars.peek() == Some(&'\u{20e3}')
+                }
+                c => after_a_sign || !is_joiner(c) && !is_variation(c),
+            };
+            if kept {
+                last = c;
+                return Some(c);
+            }
+        }
+        None
+    })
+}
+
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+fn is_variation(c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
 /// Clean text of at most `limit` bytes, and whether something was cut off.
 pub(crate) fn clean(text: &str, limit: usize) -> (String, bool) {
     let mut out = String::with_capacity(text.len().min(limit));
-    for c in text.chars().filter(|c| !is_hidden(*c)) {
+    for c in visible(text.chars().filter(|c| !is_hidden(*c))) {
         if out.len() + c.len_utf8() > limit {
             return (out, true);
         }
@@ -33,9 +67,9 @@ pub(crate) fn clean(text: &str, limit: usize) -> (String, bool) {
 /// Clean text on one line, blanks run together; an ellipsis says that it was cut.
 pub(crate) fn line(text: &str, limit: usize) -> String {
     let mut out = String::with_capacity(text.len().min(limit));
-    for c in text.chars() {
+    for c in visible(text.chars().filter(|c| c.is_whitespace() || !is_hidden(*c))) {
         let blank = c.is_whitespace();
-        if !blank && is_hidden(c) || blank && (out.is_empty() || out.ends_with(' ')) {
+        if blank && (out.is_empty() || out.ends_with(' ')) {
             continue;
         }
         if out.len() + c.len_utf8() > limit {
@@ -100,6 +134,15 @@ mod tests {
             ("c1\u{85}\u{9b}", "c1"),
             ("\r\n", "\n"),
             ("emoji 👩\u{200d}🔬 stays", "emoji 👩\u{200d}🔬 stays"),
+            (
+                "👩🏽\u{200d}🔬 ❤\u{fe0f}\u{200d}🔥 1\u{fe0f}\u{20e3}",
+                "👩🏽\u{200d}🔬 ❤\u{fe0f}\u{200d}🔥 1\u{fe0f}\u{20e3}",
+            ),
+            ("می\u{200c}خواهم ന\u{d4d}\u{200d}", "می\u{200c}خواهم ന\u{d4d}\u{200d}"),
+            ("music\u{1d173}\u{1d17a} shorthand\u{1bca0}\u{1bca3} braille\u{2800}", "music shorthand braille"),
+            ("a\u{200d}b\u{fe0f}1\u{fe0f}2 \u{200c}\n\u{fe0e}", "ab12 \n"),
+            ("é\u{200d}\u{200c}\u{200d}\u{200c}x 🔥\u{fe0f}\u{fe0e}\u{fe0f}", "é\u{200d}x 🔥\u{fe0f}"),
+            ("❤\u{fe0f}\u{200d}\u{fe0f}\u{200d}\u{200d}x", "❤\u{fe0f}\u{200d}x"),
         ];
         for (given, expected) in cases {
             assert_eq!(clean(given, 100).0, expected, "{given:?}");

@@ -1,6 +1,7 @@
 //! Domain filters that hold: Tavily treats `include_domains` as a preference at times, so what comes back is
 //! filtered again by host.
 
+mod paths;
 mod patterns;
 
 use toolgate_plugin::{ProviderError, ToolError};
@@ -16,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Site {
     host: String,
-    path: String,
+    path: paths::Prefix,
     /// Written with a star or a dot: all below it, which may be all of a country.
     below: bool,
 }
@@ -42,22 +43,38 @@ impl Site {
     /// Read an entry: `example.com`, `*.example.com`, `example.com/docs`, or a URL.
     pub(crate) fn parse(entry: &str) -> Option<Self> {
         let entry = entry.trim();
-        let bare = entry.strip_prefix("https://").or_else(|| entry.strip_prefix("http://")).unwrap_or(entry);
+        let bare = match entry.split_once("://") {
+            Some((scheme, bare)) if ["https", "http"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => bare,
+            Some((scheme, _)) if !scheme.contains('/') => return None,
+            _ => entry,
+        };
         let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
+        let host = without_port(host);
         let below = host.starts_with(['*', '.']);
-        let host = host.strip_prefix("*.").unwrap_or(host).trim_start_matches('.').trim_end_matches('.');
-        // The host in the form that URLs have it: lower case, punycode.
+        let host = host.strip_prefix("*.").unwrap_or(host).trim_start_matches('.');
+        // The host in the form that URLs have it: lower case, punycode. Dots may be escaped, or of other scripts.
         let host = Host::parse(host).ok()?.to_string();
-        Some(Self { host, path: path.trim_end_matches('/').to_owned(), below })
+        let host = host.strip_suffix('.').unwrap_or(&host).to_owned();
+        // Nothing is below a host with a star or an empty label in it: it would be a filter that leaves nothing out.
+        if host.contains('*') || host.split('.').any(str::is_empty) {
+            return None;
+        }
+        Some(Self { host, path: paths::Prefix::read(path)?, below })
     }
 
-    /// Whether a page is of this site.
+    /// Whether a page is surely of this site: whether it may be kept.
     pub(crate) fn holds(&self, page: &Url) -> bool {
+        self.has_host(page) && self.path.holds(page.path())
+    }
+
+    /// Whether a page is of this site, or may be by some server's reading of its path: whether it is to be left out.
+    pub(crate) fn may_hold(&self, page: &Url) -> bool {
+        self.has_host(page) && self.path.may_hold(page.path())
+    }
+
+    fn has_host(&self, page: &Url) -> bool {
         let host = page.host_str().unwrap_or_default().trim_end_matches('.');
-        let below = host.strip_suffix(&self.host).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        let path = page.path().trim_start_matches('/');
-        let inside = |rest: &str| self.path.is_empty() || rest.is_empty() || rest.starts_with('/');
-        below && path.strip_prefix(&self.path).is_some_and(inside)
+        host.strip_suffix(&self.host).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
     /// Whether others may be told of it: a filter that names an internal system tells of it as well.
@@ -76,6 +93,20 @@ impl Site {
             self.host = rest.to_owned();
         }
         self
+    }
+}
+
+/// A host without the port after it.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((bare, port)) if !bare.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            match bare.contains(':') {
+                // Of an address of version 6, what is within brackets is no port.
+                true if !bare.ends_with(']') => host,
+                _ => bare,
+            }
+        }
+        _ => host,
     }
 }
 
@@ -99,7 +130,7 @@ impl Filters {
         if !self.include.is_empty() && !self.include.iter().any(|site| site.holds(page)) {
             return Some("not within include_domains");
         }
-        self.exclude.iter().any(|site| site.holds(page)).then_some("within exclude_domains")
+        self.exclude.iter().any(|site| site.may_hold(page)).then_some("within exclude_domains")
     }
 }
 
@@ -137,7 +168,7 @@ impl Rules {
     /// Why a page may not be read or shown, if it may not.
     pub(crate) fn refuse(&self, page: &Url) -> Option<&'static str> {
         let allowed = self.allow.is_empty() || self.allow.iter().any(|site| site.holds(page));
-        let denied = !allowed || self.deny.iter().any(|site| site.holds(page));
+        let denied = !allowed || self.deny.iter().any(|site| site.may_hold(page));
         denied.then_some("a site that this server's operator leaves out")
     }
 }
@@ -160,6 +191,17 @@ mod tests {
             ("example.com", "https://example.com.evil.test/", false),
             ("example.com", "https://evil.test/example.com", false),
             ("docs.example.com", "https://example.com/", false),
+            ("HTTPS://example.com", "https://example.com/", true),
+            ("example.com:443", "https://example.com/", true),
+            ("https://example.com:443/", "https://example.com/x", true),
+            ("example.com:8443/docs", "https://example.com/docs", true),
+            ("example。com。", "https://example.com/", true),
+            ("example.com%2e", "https://example.com/", true),
+            ("[2606:4700::1111]:443", "https://[2606:4700::1111]/", true),
+            ("[2606:4700::1111]", "https://[2606:4700::1111]/", true),
+            ("example.com/café", "https://example.com/caf%C3%A9/menu", true),
+            ("example.com/caf%C3%A9", "https://example.com/café", true),
+            ("example.com/a/../b", "https://example.com/b/c", true),
             ("linkedin.example/in", "https://www.linkedin.example/in/someone", true),
             ("linkedin.example/in", "https://linkedin.example/in", true),
             ("linkedin.example/in", "https://linkedin.example/inbox", false),
@@ -172,7 +214,24 @@ mod tests {
         }
         assert_eq!(Site::parse("www.example.com").map(Site::without_www), Site::parse("example.com"));
         assert!(Site::parse("*.gov").unwrap().holds(&Url::parse("https://www.nasa.gov/x").unwrap()));
-        for entry in ["", "a b", "ex ample.com", "https://", "exa<mple.com"] {
+        for entry in [
+            "",
+            "a b",
+            "ex ample.com",
+            "https://",
+            "exa<mple.com",
+            "*example.com",
+            "example.*",
+            "a.*.example",
+            "*",
+            "*.",
+            "%2aexample.com",
+            "a..example",
+            "example.com..",
+            "u@example.com",
+            "example.com:port",
+            "ftp://example.com",
+        ] {
             assert_eq!(Site::parse(entry), None, "{entry:?}");
         }
     }
@@ -220,5 +279,16 @@ mod tests {
             assert!(some.refuse(&page(url)).is_some(), "{url}");
         }
         assert!(rules(&["a b"], &[]).is_err());
+        // What is denied is so in every spelling, and what is allowed in none that is in doubt.
+        let deny = rules(&[], &["secret.example/admin"]).unwrap();
+        for path in ["%61dmin/x", "x/..%2fadmin", "admin%2fx", "admin;x", "ADMIN", "%2561dmin"] {
+            assert!(deny.refuse(&page(&format!("https://secret.example/{path}"))).is_some(), "{path}");
+        }
+        assert_eq!(deny.refuse(&page("https://secret.example/administration")), None);
+        let allow = rules(&["docs.example/open"], &[]).unwrap();
+        assert_eq!(allow.refuse(&page("https://docs.example/open/x")), None);
+        for path in ["open/..%2fsecret", "open%2f..%2fsecret", "open/%252e%252e/secret", "open/..;/secret"] {
+            assert!(allow.refuse(&page(&format!("https://docs.example/{path}"))).is_some(), "{path}");
+        }
     }
 }

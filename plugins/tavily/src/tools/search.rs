@@ -13,11 +13,11 @@ pub(crate) use self::arguments::{SearchArgs, defaults, defaults_schema};
 use super::{IF_CUT, body};
 use crate::{
     credits::Credits,
-    report::{Image, Labelled, Report, Sheet, Source, Told},
+    report::{self, Image, Labelled, Report, Sheet, Source, Told},
     safety::text::Prose,
     shared::{Order, Shared},
     sites::Filters,
-    upstream::{Answer, answer},
+    upstream::Answer,
 };
 
 const DESCRIPTION: &str = "\
@@ -105,8 +105,12 @@ fn sheet(
     });
     sheet.images = Image::read_all(found.get("images"));
     for hit in hits {
-        let score = answer::number(&hit["score"]);
-        let refuse = |url: &Url| filters.refuse(url).or_else(|| shared.rules.refuse(url)).or_else(|| args.below(score));
+        let score = report::score(&hit);
+        let count = sheet.sources.len();
+        let refuse = |url: &Url| {
+            let refused = filters.refuse(url).or_else(|| shared.rules.refuse(url));
+            refused.or_else(|| args.below(score)).or_else(|| args.beyond(count))
+        };
         let Some(url) = sheet.told.address(&hit, refuse) else { continue };
         let source = Source::read(sheet.sources.len() + 1, &url, &hit, "content", limit);
         sheet.sources.push(if args.wants_raw() { source.with_raw(&hit, limit) } else { source });

@@ -17,7 +17,10 @@ use super::answer;
 use crate::{
     credits::{Ceiling, Credits},
     report::{Cost, FailedUrl},
-    safety::text,
+    safety::{
+        envelope::{Marks, take_apart},
+        text,
+    },
 };
 
 /// What went wrong, for programs.
@@ -208,7 +211,7 @@ impl Failure {
     }
 
     pub(crate) fn with_text(mut self, said: &str) -> Self {
-        let said = text::line(said, 300);
+        let said = take_apart(&text::line(said, 300));
         self.details.upstream_message = (!said.is_empty()).then_some(said);
         self
     }
@@ -322,15 +325,24 @@ impl Failure {
         self.stream_required
     }
 
-    /// The same for the model, with the details for programs.
-    pub(crate) fn into_error(self, keyless: bool) -> ToolError {
+    /// The same for the model, with the details for programs; what others said stands between marks.
+    pub(crate) fn into_error(self, keyless: bool, marks: &Marks) -> ToolError {
+        let said = if self.words.is_none() { words::foreign(&self.details) } else { None };
         let mut message = self.words.unwrap_or_else(|| words::of(&self.details, keyless));
         if let Some(hint) = self.hint {
             message.push_str("; ");
             message.push_str(&hint);
         }
-        for FailedUrl { url, error } in &self.details.failed {
-            message.push_str(&format!("\n- {url}: {error}"));
+        let failed = &self.details.failed;
+        let line = |FailedUrl { url, error }: &FailedUrl| format!("- {}: {error}", text::line(url, 300));
+        let lines: Vec<String> = said.map(str::to_owned).into_iter().chain(failed.iter().map(line)).collect();
+        if !lines.is_empty() {
+            message = marks.around(|envelope| {
+                let mut out = format!("{message}\n{}\n", envelope.notice_of_words());
+                envelope.wrap(&mut out, &lines.join("\n"));
+                out.truncate(out.trim_end().len());
+                out
+            });
         }
         let error = ToolError::failed(message);
         match serde_json::to_value(&self.details) {

@@ -240,6 +240,12 @@ impl SearchArgs {
         low.then_some("score below min_score")
     }
 
+    /// Why a result that comes after so many others is left out, if it is.
+    pub(super) fn beyond(&self, count: usize) -> Option<&'static str> {
+        let full = self.max_results.is_some_and(|most| count >= most.number() as usize);
+        full.then_some("more than max_results")
+    }
+
     pub(super) fn max_output_tokens(&self) -> Option<u32> {
         self.max_output_tokens.map(Whole::number)
     }

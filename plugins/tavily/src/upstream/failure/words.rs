@@ -3,10 +3,20 @@
 use super::{Code, FailureDetails, Shortfall};
 use crate::credits::{Ceiling, Credits};
 
-/// The words of a failure; `keyless` says whether this server has no key.
+/// What is quoted of others and has to stand between marks: all but the network's troubles, which are in words of ours.
+pub(super) fn foreign(details: &FailureDetails) -> Option<&str> {
+    if is_ours(details.code) { None } else { details.upstream_message.as_deref() }
+}
+
+fn is_ours(code: Code) -> bool {
+    matches!(code, Code::Unreachable | Code::Timeout)
+}
+
+/// The words of a failure, without those of others; `keyless` says whether this server has no key.
 pub(super) fn of(details: &FailureDetails, keyless: bool) -> String {
     let status = details.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-    let said = details.upstream_message.as_deref().map(|said| format!(": \"{}\"", said.replace('"', "'")));
+    let said = details.upstream_message.as_deref().filter(|_| is_ours(details.code));
+    let said = said.map(|said| format!(": \"{}\"", said.replace('"', "'")));
     let said = format!("{status}{}", said.unwrap_or_default());
     let wait = match details.retry_after_s {
         Some(seconds) => format!("try again after {seconds} s"),
