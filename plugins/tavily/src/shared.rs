@@ -55,7 +55,7 @@ pub(crate) struct Order<'a> {
     /// Whether an answer that is remembered will not do.
     pub(crate) fresh: bool,
     /// Whether an answer is whole, and may be remembered.
-    pub(crate) whole: fn(&Answer) -> bool,
+    pub(crate) whole: Box<dyn Fn(&Answer) -> bool + Send + Sync + 'a>,
 }
 
 impl Shared {
@@ -118,10 +118,36 @@ impl Shared {
             Refusal::Over { ceiling, most, used } => {
                 // What is more than a whole day's will not fit tomorrow either.
                 let later = ceiling != Ceiling::Call && needed <= most;
-                Failure::over(Shortfall { ceiling, most, used, needed }, later.then(until_midnight))
+                let failure = Failure::over(Shortfall { ceiling, most, used, needed }, later.then(until_midnight));
+                let whose = match ceiling {
+                    _ if later => None,
+                    Ceiling::Call => None,
+                    Ceiling::Subject => Some("a caller of this server may spend"),
+                    Ceiling::Day => Some("this server may spend"),
+                };
+                match whose {
+                    None => failure,
+                    Some(whose) => failure.with_words(format!(
+                        "this call could cost {needed:#}, more than the {most} that {whose} on a whole day; ask for fewer pages \
+                         or less depth, or have the operator raise the ceiling"
+                    )),
+                }
             }
         };
         self.fail(failure)
+    }
+
+    /// What Tavily says that something cost, unless that is absurd for what costs `most` at most: one slip of Tavily's
+    /// must not use up everybody's day.
+    pub(crate) fn believed(&self, said: Option<Credits>, most: Credits) -> Option<Credits> {
+        let believable = said.filter(|credits| credits.is_believable(most));
+        if let (Some(said), None) = (said, believable) {
+            tracing::warn!(
+                target: "toolgate_tavily", %said, %most,
+                "tavily names an absurd price, which is not counted; the most that the call can cost is"
+            );
+        }
+        believable
     }
 
     /// Ask something that costs: refused beforehand if it could cost too much, answered from memory if it may be, and
@@ -162,7 +188,7 @@ impl Shared {
                 return Err(self.fail(failure));
             }
         };
-        let cost = Cost::new(answer.credits(), price(&answer));
+        let cost = Cost::new(self.believed(answer.credits(), order.most), price(&answer));
         grant.settle(cost.credits);
         let told = Told::of(&answer, cost);
         if let Some((cache, key)) = key.filter(|_| (order.whole)(&answer)) {

@@ -123,3 +123,76 @@ async fn what_is_remembered_is_forgotten_in_time() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), forgotten).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_page_that_tavily_does_not_mention_is_named_and_the_lack_not_remembered() {
+    let pages = |urls: &[&str]| -> Vec<Value> {
+        urls.iter().map(|url| json!({ "url": url, "raw_content": "Some text." })).collect()
+    };
+    let asked = json!({ "urls": ["https://a.example/", "https://b.example/x"] });
+    let answers = [
+        (json!({ "results": pages(&["https://a.example"]) }), json!(["https://b.example/x"]), false),
+        (
+            json!({ "results": pages(&["https://a.example/", "https://a.example/#x"]) }),
+            json!(["https://b.example/x"]),
+            false,
+        ),
+        (json!({ "results": [] }), json!(["https://a.example/", "https://b.example/x"]), false),
+        // Spelt differently, or led elsewhere.
+        (json!({ "results": pages(&["http://www.a.example", "https://b.example/x/"]) }), json!([]), true),
+        (json!({ "results": pages(&["https://c.example/login", "https://a.example/"]) }), json!([]), true),
+    ];
+    for (answer, missing, whole) in answers {
+        let bench = remembering().await;
+        bench.stand_in.play(Act::json(200, &answer));
+        for again in [false, true] {
+            let result = bench.call_in("tavily_extract", asked.clone(), by("ann")).await;
+            let failed = structured(&result)["failed"].as_array().unwrap();
+            let named: Value = failed.iter().map(|failed| failed["url"].clone()).collect();
+            assert_eq!(named, missing, "{answer}: {}", text(&result));
+            assert!(failed.iter().all(|failed| failed["error"].as_str().unwrap().contains("gave no answer")));
+            assert_eq!(structured(&result)["cached"], again && whole, "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_lacks_something_that_was_asked_for_is_not_remembered() {
+    let crawl = json!({ "url": "https://a.example", "limit": 3 });
+    let cases = [
+        ("tavily_crawl", crawl.clone(), Act::Alter(|answer| answer["results"][1]["raw_content"] = "".into())),
+        ("tavily_crawl", crawl.clone(), Act::Alter(with_failure)),
+        ("tavily_map", crawl, Act::Alter(with_failure)),
+        (
+            "tavily_search",
+            json!({ "query": "x", "include_raw_content": true }),
+            Act::Alter(|answer| answer["results"][0]["raw_content"] = Value::Null),
+        ),
+        (
+            "tavily_search",
+            json!({ "query": "x", "include_answer": true }),
+            Act::Alter(|answer| answer["answer"] = Value::Null),
+        ),
+    ];
+    for (tool, arguments, alter) in cases {
+        let bench = remembering().await;
+        bench.stand_in.play(alter.clone());
+        for _ in 0..2 {
+            let result = bench.call_in(tool, arguments.clone(), by("ann")).await;
+            assert_eq!(structured(&result)["cached"], false, "{tool} {arguments}");
+            let failed = structured(&result)["failed"].as_array().unwrap();
+            assert!(failed.iter().all(|failed| failed["url"] == "https://a.example/x"), "{failed:?}");
+        }
+        bench.stand_in.play(Act::Serve);
+        assert!(!cached(&bench, tool, &arguments, by("ann")).await, "{tool} {arguments}");
+        assert!(cached(&bench, tool, &arguments, by("ann")).await, "{tool} {arguments}");
+    }
+    let bench = remembering().await;
+    bench.stand_in.play(Act::Alter(with_failure));
+    let result = bench.call_in("tavily_crawl", json!({ "url": "https://a.example", "limit": 3 }), by("ann")).await;
+    assert_eq!(structured(&result)["failed"], json!([{ "url": "https://a.example/x", "error": "timeout" }]));
+}
+
+fn with_failure(answer: &mut Value) {
+    answer["failed_results"] = json!([{ "url": "https://a.example/x", "error": "timeout" }]);
+}

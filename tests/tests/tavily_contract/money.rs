@@ -324,3 +324,64 @@ async fn more_pages_than_the_server_allows_are_refused_with_the_figure() {
         assert_eq!(bench.sent()[0]["limit"], json!(most), "what is left out is what is allowed");
     }
 }
+
+#[tokio::test]
+async fn a_research_that_failed_at_a_price_costs_that() {
+    let failed: fn(&mut Value) = |answer| {
+        if answer["status"] == "completed" {
+            *answer = json!({ "request_id": answer["request_id"], "status": "failed", "usage": { "credits": 5 } });
+        }
+    };
+    let at_once = json!({ "status": "failed", "content": "", "usage": { "credits": 5 } });
+    for act in [Act::Alter(failed), Act::json(200, &at_once)] {
+        let bench = with(json!({ "per_subject_per_day": 1000 })).await;
+        bench.stand_in.play(act.clone());
+        let result = bench.call_in("tavily_research", json!({ "input": "x" }), by("ann")).await;
+        assert_eq!(error(&result)["code"], "research_failed", "{act:?}");
+        assert_eq!(error(&result)["cost"], json!({ "credits": 5, "estimated": false }), "{act:?}");
+        bench.stand_in.play(Act::Serve);
+        assert_eq!(used(&bench, "ann", "subject").await, 5.0, "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_absurd_price_is_not_counted() {
+    let bench = with(json!({ "per_subject_per_day": 1000, "per_call": 250 })).await;
+    let absurd: fn(&mut Value) = |answer| {
+        if answer["status"].is_null() || answer["status"] == "completed" {
+            answer["usage"] = json!({ "credits": 900_000 });
+        }
+    };
+    bench.stand_in.play(Act::Alter(absurd));
+    for (tool, arguments, most, sum) in
+        [("tavily_search", search(), 1, 1.0), ("tavily_research", json!({ "input": "x" }), 250, 251.0)]
+    {
+        let result = bench.call_in(tool, arguments, by("ann")).await;
+        assert_eq!(structured(&result)["cost"], json!({ "credits": most, "estimated": true }), "{tool}");
+        bench.stand_in.play(Act::Serve);
+        assert_eq!(used(&bench, "ann", "subject").await, sum, "{tool}");
+        bench.stand_in.play(Act::Alter(absurd));
+    }
+    // What is dearer than the list says is believed.
+    bench.stand_in.play(Act::Alter(|answer| answer["usage"] = json!({ "credits": 3 })));
+    let result = bench.call_in("tavily_search", search(), by("ann")).await;
+    assert_eq!(structured(&result)["cost"], json!({ "credits": 3, "estimated": false }));
+}
+
+#[tokio::test]
+async fn the_documented_ceilings_allow_a_research_and_what_never_fits_is_told() {
+    for file in ["config.toml", "examples/config/reference.toml", "plugins/tavily/README.md"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        let shown = std::fs::read_to_string(path).unwrap();
+        let (_, rest) = shown.split_once("per_subject_per_day = ").unwrap_or_else(|| panic!("no example in {file}"));
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        assert!(digits.parse::<u32>().unwrap() >= 250, "{file}: {digits} credits a day are no research");
+    }
+    for ceilings in [json!({ "per_subject_per_day": 100 }), json!({ "per_day": 100 })] {
+        let bench = with(ceilings.clone()).await;
+        let result = bench.call_in("tavily_research", json!({ "input": "x" }), by("ann")).await;
+        assert_eq!(error(&result)["retryable"], false);
+        assert!(text(&result).contains("on a whole day") && !text(&result).contains("midnight"), "{}", text(&result));
+        assert!(text(&result).contains("could cost 250 credits"), "{}", text(&result));
+    }
+}

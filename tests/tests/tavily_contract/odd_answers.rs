@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
-use toolgate_tests::tavily::faults::Act;
+use toolgate_tests::tavily::{KEY, faults::Act};
 
 use crate::{Bench, text};
 
@@ -128,4 +128,53 @@ async fn no_error_is_too_odd_to_be_told_of() {
         assert_eq!(crate::error(&result)["http_status"], status, "round {round}: {error}");
         assert_eq!(bench.sent().len(), 1);
     }
+}
+
+/// The key as JSON can write it.
+fn escaped(answer: &Value) -> String {
+    answer.to_string().replace(KEY, &KEY.replace('-', "\\u002d"))
+}
+
+#[tokio::test]
+async fn the_key_does_not_come_back_whatever_tavily_echoes() {
+    let said = format!("before {KEY} after");
+    let url = format!("https://a.example/?k={KEY}");
+    let page = json!({ "url": url, "title": said, "content": said, "raw_content": said });
+    let failed = json!([{ "url": url, "error": said }]);
+    let walk =
+        json!({ "base_url": said, "results": [page], "failed_results": failed, "request_id": said, "answer": said });
+    let refusal = json!({ "detail": { "error": said, "failed_results": failed }, "request_id": said });
+    let report =
+        json!({ "request_id": "r-1", "status": "completed", "content": { said.clone(): said }, "sources": [page] });
+    let cases = [
+        ("tavily_search", json!({ "query": "x", "include_answer": true, "include_raw_content": true }), 200, &walk),
+        ("tavily_extract", json!({ "urls": "https://a.example" }), 200, &walk),
+        ("tavily_crawl", json!({ "url": "https://a.example" }), 200, &walk),
+        ("tavily_extract", json!({ "urls": "https://a.example" }), 400, &refusal),
+        ("tavily_research", json!({ "input": "x" }), 200, &report),
+        ("tavily_research", json!({ "input": "x" }), 400, &refusal),
+    ];
+    for (tool, arguments, status, answer) in cases {
+        for body in [answer.to_string(), escaped(answer)] {
+            let bench = Bench::new().await;
+            bench.stand_in.play(Act::Answer { status, headers: Vec::new(), body });
+            let result = bench.call(tool, arguments.clone()).await;
+            let all = format!("{} {}", text(&result), crate::structured(&result));
+            assert!(!all.contains(KEY) && all.contains("(the key)"), "{tool} {status}: {all}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_beside_no_results_is_an_error_and_a_number_is_a_name() {
+    let bench = Bench::new().await;
+    bench.stand_in.play(Act::json(200, &json!({ "results": [], "error": "boom" })));
+    let result = bench.search(json!({ "query": "x" })).await;
+    assert_eq!(crate::error(&result)["code"], "upstream_invalid_response");
+    assert_eq!(crate::error(&result)["upstream_message"], "an error in place of a result: boom");
+    bench.stand_in.play(Act::json(200, &json!({ "results": [], "request_id": 77 })));
+    assert_eq!(crate::structured(&bench.search(json!({ "query": "x" })).await)["request_id"], "77");
+    bench.stand_in.play(Act::json(201, &json!({ "request_id": 77, "status": "pending" })));
+    let begun = bench.call("tavily_research", json!({ "input": "x", "wait": false })).await;
+    assert_eq!(crate::structured(&begun)["request_id"], "77");
 }

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use toolgate_plugin::{CallContext, Caller, ToolCall, ToolError};
-use toolgate_tests::tavily::{KEY, Options, StandIn, faults::Act};
+use toolgate_tests::tavily::{
+    KEY, Options, StandIn,
+    faults::{Act, Script},
+};
 
 use crate::{Bench, by, due_in, error, heard, structured, text, until};
 
@@ -201,27 +204,50 @@ async fn it_is_begun_once_whatever_happens() {
             bench.stand_in.fail(fault);
             let result = bench.call("tavily_research", json!({ "input": "tea", "wait": wait })).await;
             assert_eq!(error(&result)["code"], code, "{fault}: {}", text(&result));
+            let undone = ["rate_limited"].contains(&code) || fault == "redirect";
+            assert_eq!(error(&result)["retryable"], undone, "{fault}: {}", text(&result));
             assert_eq!(bench.sent().len(), 1, "{fault}");
         }
     }
 }
 
 #[tokio::test]
-async fn weather_on_the_way_is_waited_out_and_a_storm_is_told() {
+async fn a_tavily_that_cannot_be_asked_for_a_while_ends_nothing() {
     let bench = Bench::new().await;
-    bench.stand_in.fail("poll-500-then-200");
+    // Not tried again within one look.
+    let trouble = || Act::json(505, &json!({ "detail": { "error": "weather" } }));
+    let first = std::iter::once(Act::Serve).chain(std::iter::repeat_with(trouble).take(5)).collect();
+    bench.stand_in.play(Script { first, then: Act::Serve });
     let result = bench.call("tavily_research", input()).await;
     assert_eq!(structured(&result)["status"], "completed", "{}", text(&result));
-    bench.stand_in.fail("poll-500");
+    // One that lasts ends in the handle.
+    let bench = Bench::with(json!({ "research": { "wait_without_progress": "4s" } })).await;
+    bench.stand_in.play(Act::On("research_get", Box::new(trouble())));
     let result = bench.call("tavily_research", input()).await;
-    let details = error(&result);
-    assert_eq!((&details["code"], &details["retryable"]), (&json!("upstream_error"), &json!(true)));
-    assert_eq!(details["cost"], json!({ "credits": 250, "estimated": true }));
-    let id = details["request_id"].as_str().unwrap();
-    assert!(text(&result).contains(&format!("ask tavily_get_research for \"{id}\"")), "{}", text(&result));
-    assert_eq!(bench.stand_in.take_seen().iter().filter(|seen| seen.method == "POST").count(), 2, "one for each call");
+    assert_eq!(structured(&result)["status"], "pending", "{}", text(&result));
+    assert_eq!(structured(&result)["cost"], json!({ "credits": 250, "estimated": true }));
+    let id = structured(&result)["request_id"].as_str().unwrap();
+    assert_eq!(bench.stand_in.take_seen().iter().filter(|seen| seen.method == "POST").count(), 1);
     bench.stand_in.play(Act::Serve);
     assert!(!bench.call("tavily_get_research", json!({ "request_id": id })).await.is_error);
+}
+
+#[tokio::test]
+async fn what_goes_on_out_of_sight_is_not_to_be_begun_anew() {
+    for (status, code) in [(404, "not_found"), (403, "forbidden")] {
+        let bench = Bench::new().await;
+        bench
+            .stand_in
+            .play(Act::On("research_get", Box::new(Act::json(status, &json!({ "detail": { "error": "no" } })))));
+        let result = bench.call("tavily_research", input()).await;
+        let details = error(&result);
+        assert_eq!((&details["code"], &details["retryable"]), (&json!(code), &json!(false)));
+        assert_eq!(details["cost"], json!({ "credits": 250, "estimated": true }));
+        let id = details["request_id"].as_str().unwrap();
+        assert!(text(&result).contains(&format!("ask tavily_get_research for \"{id}\"")), "{}", text(&result));
+        let looks = bench.stand_in.take_seen().iter().filter(|seen| seen.method == "GET").count();
+        assert_eq!(looks, if status == 404 { 3 } else { 1 });
+    }
 }
 
 #[tokio::test]

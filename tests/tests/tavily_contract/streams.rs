@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolgate_plugin::{ToolCall, ToolError, ToolResult};
-use toolgate_tests::tavily::{Options, StandIn, faults::Act};
+use toolgate_tests::tavily::{KEY, Options, StandIn, faults::Act};
 
 use crate::{Bench, by, error, heard, structured, text, until};
 
@@ -58,6 +58,7 @@ async fn half_a_report_is_none() {
         assert!(text(&result).contains(part), "{fault}: {}", text(&result));
         assert!(!text(&result).contains("What is known") && !details.to_string().contains("What is known"), "{fault}");
         assert_eq!(details["cost"], json!({ "credits": 250, "estimated": true }), "{fault}");
+        assert_eq!(details["retryable"], false, "{fault}: it would be paid for twice");
         assert_eq!(bench.sent().len(), 2, "{fault}: never begun again");
         // The handle says the same later.
         let id = details["request_id"].as_str().unwrap();
@@ -210,4 +211,42 @@ async fn a_stream_in_another_instance_is_under_way_and_one_of_a_dead_process_is_
     }
     let got = bench.call("tavily_get_research", json!({ "request_id": id })).await;
     assert!(error(&got)["code"] == "research_failed" && text(&got).contains("is lost"), "{}", text(&got));
+}
+
+#[tokio::test]
+async fn the_last_part_may_come_with_the_news_that_it_is_done() {
+    let part = |text: &str| json!({ "object": "chat.completion.chunk", "choices": [{ "delta": { "content": text } }] });
+    let price = json!({ "choices": [{ "delta": { "content": "end." } }], "usage": { "credits": 7 } });
+    for body in [
+        format!("data: {}\n\ndata: {price}\nevent: done\n\n", part("The ")),
+        format!("data: {}\n\nevent: done\ndata: {price}\n\n", part("The ")),
+        format!("data: {}\n\nevent: done\ndata: {price}", part("The ")),
+    ] {
+        let bench = Bench::new().await;
+        let headers = vec![("content-type", "text/event-stream".to_owned())];
+        bench.stand_in.play(Act::Answer { status: 200, headers, body: body.clone() });
+        let result = bench.call("tavily_research", input()).await;
+        assert_eq!(structured(&result)["content"], "The end.", "{body}: {}", text(&result));
+        assert_eq!(structured(&result)["cost"], json!({ "credits": 7, "estimated": false }), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_does_not_tell_the_key() {
+    let parts: Vec<String> = [&KEY[..5], &KEY[5..]]
+        .iter()
+        .map(|part| json!({ "choices": [{ "delta": { "content": part } }] }).to_string())
+        .collect();
+    let step =
+        json!({ "choices": [{ "delta": { "tool_calls": { "tool_call": [{ "name": "x", "arguments": KEY }] } } }] });
+    let step = step.to_string().replace('-', "\\u002d");
+    let body = format!("data: {step}\n\ndata: {}\n\ndata: {}\n\nevent: done\n\n", parts[0], parts[1]);
+    let bench = Bench::new().await;
+    let headers = vec![("content-type", "text/event-stream".to_owned())];
+    bench.stand_in.play(Act::Answer { status: 200, headers, body });
+    let (cx, reports) = heard();
+    let result = bench.call_in("tavily_research", input(), cx).await;
+    assert_eq!(structured(&result)["content"], "(the key)", "{}", text(&result));
+    let reports = reports.lock().unwrap();
+    assert_eq!(reports[0].message.as_deref(), Some("x: (the key)"), "{reports:?}");
 }

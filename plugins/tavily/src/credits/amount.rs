@@ -23,6 +23,11 @@ impl Credits {
         (0.0..=MOST).contains(&credits).then(|| Self((credits * 1000.0).ceil() as u64))
     }
 
+    /// Whether it is a believable price of what costs `most` at most. Price lists change, but not by so much at once.
+    pub(crate) fn is_believable(self, most: Self) -> bool {
+        self.0 <= most.0.saturating_mul(20)
+    }
+
     pub(super) const fn from_thousandths(thousandths: u64) -> Self {
         Self(thousandths)
     }

@@ -20,11 +20,14 @@ use crate::{
     credits::{Credits, Grant},
     report::Cost,
     shared::Shared,
-    upstream::{Answer, Code, Failure, Opened, Question},
+    upstream::{Answer, Code, Failure, Opened, Question, answer},
 };
 
 /// How long Tavily may take to accept a research, or to begin a stream.
 const ACCEPTED: Duration = Duration::from_secs(30);
+
+/// How handles begin that are names of ours.
+pub(crate) const OURS: &str = "here-";
 
 /// A research to begin.
 #[derive(Debug, Clone)]
@@ -119,12 +122,19 @@ async fn accepted(
     cx: &CallContext,
 ) -> Result<Begun, Failure> {
     let cost = Cost::new(None, Credits::whole(plan.most));
-    let task = answer.get("request_id").as_str().map(str::to_owned).filter(|task| !task.trim().is_empty());
+    let task = answer::id(answer.get("request_id"));
     let content = answer.get("content");
-    let done = (!content.is_null()).then(|| asking::state(&mut answer));
+    let done = (!content.is_null()).then(|| asking::state(shared, Credits::whole(plan.most), &mut answer));
     match (task, done) {
         (task, Some(state)) => {
-            let state = state.map_err(|failure| failure.with_cost(cost))?;
+            let state = match state {
+                Ok(state) => state,
+                Err(failure) => {
+                    let Some(price) = failure.price() else { return Err(failure.of_deed().with_cost(cost)) };
+                    grant.settle(price);
+                    return Err(failure);
+                }
+            };
             let mut record = plan.record(handle(task.as_deref()), task, grant);
             if let State::Completed { content, credits, .. } = &state {
                 record.settle(shared, *credits);
@@ -143,7 +153,7 @@ async fn accepted(
             let _ = shared.handles.save(&Owner::of(&cx.caller), &record).await;
             Ok(Begun { record, way: Way::Asking })
         }
-        (None, None) => Err(answer.unusable().with_cost(cost)),
+        (None, None) => Err(answer.unusable().of_deed().with_cost(cost)),
     }
 }
 
@@ -169,7 +179,7 @@ fn handle(task: Option<&str>) -> String {
         (1..=128).contains(&task.len())
             && task.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
     };
-    task.filter(plain).map_or_else(|| format!("here-{}", Uuid::new_v4()), str::to_owned)
+    task.filter(plain).map_or_else(|| format!("{OURS}{}", Uuid::new_v4()), str::to_owned)
 }
 
 impl Plan {
@@ -198,7 +208,7 @@ impl Begun {
                     .await
                     .map_err(|failure| record.out_of_sight(failure)),
                 Way::Listening(listener) => {
-                    listener.wait(until, &steps).await.map_err(|failure| record.failed(failure))
+                    listener.wait(until, &steps).await.map_err(|failure| record.failed(failure.of_deed()))
                 }
             }
         };

@@ -20,6 +20,8 @@ use crate::{
 const LONGEST: usize = 16 * 1024 * 1024;
 /// How long its caller may hear nothing.
 const PULSE: Duration = Duration::from_secs(5);
+/// How long the rest of the last event may take.
+const REST: Duration = Duration::from_millis(300);
 /// Steps that may wait for the caller's ear.
 const WAITING: usize = 256;
 
@@ -85,13 +87,15 @@ async fn follow(
     let times = shared.times.research;
     let last = Instant::now() + times.longest.0;
     let (mut decoder, mut story, mut heard) = (Decoder::default(), Story::default(), 0);
+    let mut over = None;
     loop {
-        let silence = (Instant::now() + times.silence.0).min(last);
+        let silence = over.unwrap_or(Instant::now() + times.silence.0).min(last);
         let next = match tokio::time::timeout_at(silence.into(), shared.upstream.next(&mut response)).await {
             Ok(next) => next,
+            Err(_) if over.is_some() => return end(shared, record, story),
             Err(_) => return Err(Failure::new(Code::Timeout).maybe_billed()),
         };
-        let (mut events, lost) = match next {
+        let (events, lost) = match next {
             Ok(Some(bytes)) => {
                 heard += bytes.len();
                 (decoder.feed(&bytes), None)
@@ -100,25 +104,35 @@ async fn follow(
             // A connection that breaks behind the last event has said all that it had to.
             Err(failure) => (std::mem::take(&mut decoder).end().into_iter().collect(), Some(Some(failure))),
         };
-        for event in &mut events {
-            event.data = shared.upstream.without_key(&event.data).into_owned();
-            for step in story.hear(event) {
-                // A caller that cannot keep up misses steps; one that is gone misses all.
-                let _ = tell.try_send(step);
-            }
+        for step in events.iter().flat_map(|event| story.hear(event)) {
+            // A caller that cannot keep up misses steps; one that is gone misses all.
+            let _ = tell.try_send(shared.upstream.without_key(&step).into_owned());
         }
         if story.is_over() {
-            return story.end(record.wants_object);
+            if lost.is_some() || story.has_failed() || decoder.is_between_events() {
+                return end(shared, record, story);
+            }
+            // The event that says so may not be over: what belongs to it comes now, or not at all.
+            over.get_or_insert(Instant::now() + REST);
         }
         match lost {
             None if heard > LONGEST || decoder.pending() + story.size() > LONGEST => {
                 return Err(Failure::invalid_response("a stream of more than 16 MiB"));
             }
             None => {}
-            Some(None) => return story.end(record.wants_object),
+            Some(None) => return end(shared, record, story),
             Some(Some(failure)) => return Err(failure),
         }
     }
+}
+
+/// What a stream came to, without our key, and at a price that can be believed.
+fn end(shared: &Shared, record: &Record, story: Story) -> Result<(Content, Option<Credits>), Failure> {
+    let without_key = |said: &str| shared.upstream.without_key(said).into_owned();
+    let (mut content, credits) = story.end(record.wants_object).map_err(|failure| failure.edited(without_key))?;
+    shared.upstream.redact(&mut content.content);
+    content.sources.iter_mut().for_each(|source| shared.upstream.redact(source));
+    Ok((content, shared.believed(credits, Credits::whole(record.most))))
 }
 
 impl Listener {

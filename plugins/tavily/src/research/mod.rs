@@ -21,7 +21,7 @@ use toolgate_plugin::{CallContext, Progress};
 
 pub(crate) use self::{
     asking::ask_once,
-    begin::{Plan, begin},
+    begin::{OURS, Plan, begin},
     handles::{Handles, Outcome, Owner, Record},
     story::Content,
 };
@@ -104,7 +104,7 @@ impl Record {
         self.failed(if failure.code() == Code::ResearchFailed {
             failure
         } else {
-            failure.maybe_billed().with_hint(&hint)
+            failure.maybe_billed().unrepeatable().with_hint(&hint)
         })
     }
 }

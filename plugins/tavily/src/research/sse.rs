@@ -18,6 +18,8 @@ pub(super) struct Decoder {
     event: Event,
     data: bool,
     after_cr: bool,
+    /// Whether the last line was empty.
+    between: bool,
 }
 
 impl Decoder {
@@ -58,7 +60,13 @@ impl Decoder {
         self.line.len() + self.event.data.len()
     }
 
+    /// Whether an event has ended, and nothing of another one has come.
+    pub(super) fn is_between_events(&self) -> bool {
+        self.between && self.line.is_empty()
+    }
+
     fn line(&mut self, line: &[u8]) -> Option<Event> {
+        self.between = line.is_empty();
         if line.is_empty() {
             return self.dispatch();
         }

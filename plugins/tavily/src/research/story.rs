@@ -42,10 +42,8 @@ impl Story {
             self.fail(value.as_ref(), &event.data);
             return Vec::new();
         }
-        if event.name == "done" || event.data.trim() == "[DONE]" {
-            self.done = true;
-            return Vec::new();
-        }
+        // It may bring the last part with it.
+        self.done |= event.name == "done" || event.data.trim() == "[DONE]";
         // What cannot be read is a comment by somebody on the way: whether the report is whole, the end tells.
         let Some(value) = value else { return Vec::new() };
         if value["object"] == "error" || value["choices"].is_null() && !value["error"].is_null() {
@@ -112,6 +110,11 @@ impl Story {
     fn fail(&mut self, value: Option<&Value>, data: &str) {
         let text = value.and_then(said).unwrap_or_else(|| data.to_owned());
         self.error.get_or_insert(if text.trim().is_empty() { "no reason given".to_owned() } else { text });
+    }
+
+    /// Whether an error was told.
+    pub(super) fn has_failed(&self) -> bool {
+        self.error.is_some()
     }
 
     /// Whether nothing more will come.

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use toolgate_plugin::{CallContext, JsonObject, ProviderError, ToolError, ToolSet, ToolSpec};
 
-use super::{ExtractDepth, Format, Whole, body, fill_gaps, optional_arguments, read_defaults, site::SiteArgs};
+use super::{
+    ExtractDepth, Format, Whole, body, fill_gaps, optional_arguments, read_defaults,
+    site::{SiteArgs, has_failures},
+};
 use crate::{
     credits::Credits,
     report::{Report, Sheet, Source, Told},
@@ -115,7 +119,8 @@ struct Request<'a> {
 /// Whether all pages were read.
 fn is_whole(answer: &Answer) -> bool {
     let pages = answer.get("results").as_array().map_or(&[][..], Vec::as_slice);
-    !pages.is_empty() && pages.iter().all(|page| page["raw_content"].is_string())
+    let says = |page: &Value| page["raw_content"].as_str().is_some_and(|text| !text.trim().is_empty());
+    !pages.is_empty() && pages.iter().all(says) && !has_failures(answer)
 }
 
 async fn crawl(shared: Arc<Shared>, mut args: CrawlArgs, cx: CallContext) -> Result<Report<Crawled>, ToolError> {
@@ -135,7 +140,7 @@ async fn crawl(shared: Arc<Shared>, mut args: CrawlArgs, cx: CallContext) -> Res
         most: price(walk.pages),
         deadline: walk.deadline,
         fresh: args.site.fresh == Some(true),
-        whole: is_whole,
+        whole: Box::new(is_whole),
     };
     let (pages, base_url, mut sheet) = walk.go(&shared, order, &cx, "crawling the site", price).await?;
     let tokens = shared.tokens(args.site.max_output_tokens.map(Whole::number));

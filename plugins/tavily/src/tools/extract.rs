@@ -4,6 +4,7 @@
 //! the others are read and the refused ones stand in `failed`.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -239,6 +240,7 @@ async fn extract(shared: Arc<Shared>, mut args: ExtractArgs, cx: CallContext) ->
     args.conflict()?;
     let (outward, refused) = args.urls.sort(&shared.rules)?;
     let wanted = outward.len();
+    let sent = outward.clone();
     args.urls = Urls::Many(outward);
     args.fill_gaps(&offer.defaults);
     let deadline = shared.upstream.deadline(shared.times.call, &cx);
@@ -254,10 +256,11 @@ async fn extract(shared: Arc<Shared>, mut args: ExtractArgs, cx: CallContext) ->
         most,
         deadline,
         fresh: args.fresh == Some(true),
-        whole: is_whole,
+        whole: Box::new(|answer| is_whole(answer) && missing(&sent, answer).is_empty()),
     };
     let price = |answer: &Answer| answer.get("results").as_array().map_or(most, |pages| args.price(pages.len()));
     let (mut answer, told) = shared.buy(order, &cx, price).await?;
+    let missing = missing(&sent, &answer);
     // An answer may name failures alone.
     let pages = match answer.list("results") {
         Err(_) if answer.get("results").is_null() && answer.get("failed_results").is_array() => Vec::new(),
@@ -274,7 +277,7 @@ async fn extract(shared: Arc<Shared>, mut args: ExtractArgs, cx: CallContext) ->
     }
     let failed = answer.take("failed_results");
     let failed = failed.as_array().into_iter().flatten().take(2 * MAX_URLS).map(FailedUrl::read);
-    sheet.told.failed = failed.chain(refused).collect();
+    sheet.told.failed = failed.chain(missing).chain(refused).collect();
     if sheet.sources.is_empty() {
         sheet.lead = "no page could be read; try extract_depth \"advanced\" or another page".into();
     }
@@ -282,6 +285,31 @@ async fn extract(shared: Arc<Shared>, mut args: ExtractArgs, cx: CallContext) ->
     sheet.if_empty = "try extract_depth \"advanced\"";
     let text = sheet.write(tokens, &shared.marks);
     Ok(Report { text, value: Extracted { query: args.query, sources: sheet.sources, told: sheet.told } })
+}
+
+/// The pages that an answer does not mention. Tavily may name where it was led, so an answer of as many pages as were asked
+/// for is about all of them, whatever they are called.
+fn missing(sent: &[String], answer: &Answer) -> Vec<FailedUrl> {
+    let list = |name: &str| answer.get(name).as_array().map_or(&[][..], Vec::as_slice);
+    let named = list("results").iter().chain(list("failed_results"));
+    let named = named.filter_map(|page| page.as_str().or_else(|| page["url"].as_str()));
+    let named: HashSet<String> = named.map(same).collect();
+    let asked: HashSet<String> = sent.iter().map(|url| same(url)).collect();
+    if named.len() >= asked.len() {
+        return Vec::new();
+    }
+    let mut seen = HashSet::new();
+    let unnamed = sent.iter().filter(|url| !named.contains(&same(url)) && seen.insert(same(url)));
+    let error = "Tavily gave no answer for this address";
+    unnamed.map(|url| FailedUrl { url: url.clone(), error: error.to_owned() }).collect()
+}
+
+/// What all spellings of a page's address have in common.
+fn same(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return url.trim().to_owned() };
+    let host = url.host_str().unwrap_or_default();
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    format!("{host}{}?{}", url.path().trim_end_matches('/'), url.query().unwrap_or_default())
 }
 
 /// Whether all pages were read.

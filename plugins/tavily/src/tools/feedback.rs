@@ -9,9 +9,10 @@ use toolgate_plugin::{CallContext, ToolError, ToolSet, ToolSpec};
 use super::body;
 use crate::{
     report::{Cost, Report},
+    research::{OURS, Owner},
     safety::{address, text},
     shared::Shared,
-    upstream::{Code, Failure, Question},
+    upstream::{Code, Failure, Question, answer, said},
 };
 
 const DESCRIPTION: &str = "\
@@ -169,24 +170,42 @@ impl FeedbackArgs {
     }
 }
 
-async fn feedback(shared: Arc<Shared>, args: FeedbackArgs, cx: CallContext) -> Result<Report<Recorded>, ToolError> {
+/// A research's handle may be a name of ours, which Tavily does not know: its own goes in its place, if it has one.
+async fn named_by_tavily(shared: &Shared, id: Option<String>, cx: &CallContext) -> Result<Option<String>, ToolError> {
+    let Some(ours) = id.as_deref().map(str::trim).filter(|id| id.starts_with(OURS)) else { return Ok(id) };
+    let known = shared.handles.find(&Owner::of(&cx.caller), Some(ours)).await;
+    known.and_then(|record| record.task).map(Some).ok_or_else(|| {
+        let message = "this research was streamed, so Tavily has no name for it and it cannot be rated; leave it out";
+        ToolError::invalid("/request_id", message)
+    })
+}
+
+async fn feedback(shared: Arc<Shared>, mut args: FeedbackArgs, cx: CallContext) -> Result<Report<Recorded>, ToolError> {
     shared.need_key()?;
     args.conflict()?;
+    args.request_id = named_by_tavily(&shared, args.request_id, &cx).await?;
     let deadline = shared.upstream.deadline(shared.times.call, &cx);
     let question = Question { endpoint: &shared.offers.feedback, body: body(&args)?.into(), deadline, grant: None };
     let answer = tokio::select! {
         biased;
         () = cx.cancelled.cancelled() => return Err(ToolError::Cancelled),
-        answer = shared.upstream.ask(question, &cx) => answer.map_err(|failure| shared.fail(failure))?,
+        answer = shared.upstream.ask(question, &cx) => answer.map_err(|failure| {
+            let failure = match failure.may_be_billed() {
+                true => failure.with_words("tavily may have taken the feedback, or not; go on without it, and do not send it again"),
+                false => failure,
+            };
+            shared.fail(failure)
+        })?,
     };
+    // A success that does not say otherwise is one.
+    if ["error", "detail"].iter().any(|name| said(answer.get(name)).is_some_and(|said| !said.trim().is_empty())) {
+        return Err(shared.fail(answer.unusable().unrepeatable()));
+    }
     if answer.get("success").as_bool() == Some(false) {
         let failure = Failure::in_words(Code::Error, "tavily did not take the feedback; go on without it");
-        return Err(shared.fail(failure));
+        return Err(shared.fail(failure.unrepeatable()));
     }
-    let feedback_id = answer.get("feedback_id").as_str().map(|id| text::line(id, 100)).filter(|id| !id.is_empty());
-    if feedback_id.is_none() && answer.get("success").is_null() {
-        return Err(shared.fail(answer.unusable()));
-    }
+    let feedback_id = answer::id(answer.get("feedback_id")).map(|id| text::line(&id, 100));
     let value = Recorded { success: true, feedback_id, cost: Cost::FREE, response_time: answer.response_time() };
     Ok(Report { text: "Tavily has taken the feedback.".into(), value })
 }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toolgate_plugin::{CallContext, JsonObject, ProviderError, ToolError, ToolSet, ToolSpec};
 
-use super::{Whole, body, optional_arguments, read_defaults, site::SiteArgs};
+use super::{
+    Whole, body, optional_arguments, read_defaults,
+    site::{SiteArgs, has_failures},
+};
 use crate::{
     credits::Credits,
     report::{Link, Report, Told},
@@ -89,7 +92,9 @@ async fn map(shared: Arc<Shared>, mut args: MapArgs, cx: CallContext) -> Result<
         most: price(walk.pages),
         deadline: walk.deadline,
         fresh: args.site.fresh == Some(true),
-        whole: |answer| answer.get("results").as_array().is_some_and(|pages| !pages.is_empty()),
+        whole: Box::new(|answer| {
+            answer.get("results").as_array().is_some_and(|pages| !pages.is_empty()) && !has_failures(answer)
+        }),
     };
     let (pages, base_url, mut sheet) = walk.go(&shared, order, &cx, "mapping the site", price).await?;
     for page in pages {

@@ -67,7 +67,7 @@ impl Offers {
             },
             researches: upstream.endpoint(Method::GET, "research")?.repeatable(),
             usage: upstream.endpoint(Method::GET, "usage")?.repeatable(),
-            feedback: post("feedback")?,
+            feedback: post("feedback")?.silent(),
             max_pages: settings.max_pages,
         })
     }

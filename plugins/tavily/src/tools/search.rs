@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use toolgate_plugin::{CallContext, ToolAnnotations, ToolError, ToolSet, ToolSpec};
 use url::Url;
 
@@ -77,7 +78,7 @@ async fn search(shared: Arc<Shared>, mut args: SearchArgs, cx: CallContext) -> R
         most: price,
         deadline: shared.upstream.deadline(shared.times.call, &cx),
         fresh: args.fresh(),
-        whole: |answer| answer.get("results").as_array().is_some_and(|hits| !hits.is_empty()),
+        whole: Box::new(|answer| is_whole(&args, answer)),
     };
     let (mut answer, told) = shared.buy(order, &cx, |_| price).await?;
     let mut sheet = sheet(&shared, &args, &filters, &mut answer, told)?;
@@ -85,6 +86,15 @@ async fn search(shared: Arc<Shared>, mut args: SearchArgs, cx: CallContext) -> R
     let answer = sheet.answer.map(|answer| answer.prose.text);
     let Sheet { sources, images, told, .. } = sheet;
     Ok(Report { text, value: Found { query: args.query, answer, sources, images, told } })
+}
+
+/// Whether all is there that was asked for.
+fn is_whole(args: &SearchArgs, answer: &Answer) -> bool {
+    let says = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
+    let hits = answer.get("results").as_array().map_or(&[][..], Vec::as_slice);
+    !hits.is_empty()
+        && (!args.wants_answer() || says(answer.get("answer")))
+        && (!args.wants_raw() || hits.iter().all(|hit| says(&hit["raw_content"])))
 }
 
 fn sheet(

@@ -12,11 +12,11 @@ use url::Url;
 use super::{IF_CUT, Tokens, Whole, fill_gaps, heartbeat, says_something};
 use crate::{
     credits::Credits,
-    report::Sheet,
+    report::{FailedUrl, Sheet},
     safety::{address, text},
     shared::{Order, Shared},
     sites::{self, Patterns, Site},
-    upstream::Answer,
+    upstream::{Answer, Failure},
 };
 
 /// What Tavily takes where `limit` is left out.
@@ -192,14 +192,21 @@ impl Walk {
         doing: &str,
         price: impl Fn(usize) -> Credits,
     ) -> Result<(Vec<Value>, String, Sheet), ToolError> {
-        let most = order.most;
+        let (most, endpoint) = (order.most, order.endpoint);
         let price = |answer: &Answer| answer.get("results").as_array().map_or(most, |pages| price(pages.len()));
         let (mut answer, told) = heartbeat::during(cx, doing, shared.buy(order, cx, price)).await?;
-        let pages = answer.list("results").map_err(|failure| shared.fail(failure.with_cost(told.cost)))?;
+        let unusable = |failure: Failure| {
+            // Maps may be asked for again, at their price; a crawl is a deed.
+            let failure = if endpoint.is_repeatable() { failure } else { failure.of_deed() };
+            shared.fail(failure.with_cost(told.cost))
+        };
+        let pages = answer.list("results").map_err(unusable)?;
         let base = answer.get("base_url").as_str().map(|base| text::line(base, address::MAX_LENGTH));
         let base = base.filter(|base| !base.is_empty()).unwrap_or_else(|| self.first.to_string());
         let mut sheet = Sheet::new(told);
         sheet.if_cut = IF_CUT;
+        let failed = answer.take("failed_results");
+        sheet.told.failed = failed.as_array().into_iter().flatten().take(self.pages).map(FailedUrl::read).collect();
         Ok((pages, base, sheet))
     }
 
@@ -207,6 +214,11 @@ impl Walk {
     pub(super) fn refuse(&self, shared: &Shared, page: &Url) -> Option<&'static str> {
         self.bounds.refuse(page).or_else(|| shared.rules.refuse(page))
     }
+}
+
+/// Whether pages are named that could not be read.
+pub(super) fn has_failures(answer: &Answer) -> bool {
+    answer.get("failed_results").as_array().is_some_and(|failed| !failed.is_empty())
 }
 
 impl Bounds {

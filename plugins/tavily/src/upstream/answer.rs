@@ -3,7 +3,10 @@
 use serde_json::Value;
 use toolgate_plugin::JsonObject;
 
-use super::failure::{self, Failure};
+use super::{
+    failure::{self, Failure},
+    redacted,
+};
 use crate::{credits::Credits, safety::text};
 
 /// The JSON object of an answer.
@@ -14,13 +17,25 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body of an answer that is a success.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Failure> {
+    /// The body of an answer that is a success, without our key.
+    pub(super) fn read(body: &[u8], key: &str) -> Result<Self, Failure> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => Ok(Self { members, size: body.len() }),
+        let mut value = serde_json::from_slice(body).unwrap_or_default();
+        redacted::value(&mut value, key);
+        match value {
+            Value::Object(members) => Ok(Self { members, size: body.len() }),
             _ => Err(Failure::invalid_response("an answer in an unknown form")),
         }
+    }
+
+    /// One that says nothing.
+    pub(super) fn empty() -> Self {
+        Self { members: JsonObject::new(), size: 0 }
+    }
+
+    /// All of it.
+    pub(super) fn members(&self) -> &JsonObject {
+        &self.members
     }
 
     /// About how much memory it takes, in bytes.
@@ -41,8 +56,12 @@ impl Answer {
     /// A list; one that is null is empty.
     ///
     /// # Errors
-    /// There is none, or the member is no list.
+    /// There is none, or the member is no list, or an error stands beside a list without anything in it.
     pub(crate) fn list(&mut self, name: &str) -> Result<Vec<Value>, Failure> {
+        let is_empty = self.get(name).as_array().is_none_or(Vec::is_empty);
+        if is_empty && failure::said(self.get("error")).is_some_and(|said| !said.trim().is_empty()) {
+            return Err(self.unusable());
+        }
         match self.members.get_mut(name).map(Value::take) {
             Some(Value::Array(items)) => Ok(items),
             Some(Value::Null) => Ok(Vec::new()),
@@ -66,12 +85,21 @@ impl Answer {
 
     /// Tavily's id of the request.
     pub(crate) fn request_id(&self) -> Option<String> {
-        self.get("request_id").as_str().map(|id| text::line(id, 100)).filter(|id| !id.is_empty())
+        id(self.get("request_id")).map(|id| text::line(&id, 100)).filter(|id| !id.is_empty())
     }
 
     /// How long it took, in seconds.
     pub(crate) fn response_time(&self) -> Option<f64> {
         number(self.get("response_time"))
+    }
+}
+
+/// A name, or a number that is used as one.
+pub(crate) fn id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => Some(id.clone()).filter(|id| !id.trim().is_empty()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
     }
 }
 
@@ -88,7 +116,7 @@ mod tests {
     use super::*;
 
     fn answer(value: Value) -> Answer {
-        Answer::read(value.to_string().as_bytes()).unwrap()
+        Answer::read(value.to_string().as_bytes(), "").unwrap()
     }
 
     #[test]
@@ -100,7 +128,7 @@ mod tests {
         assert_eq!(given.credits(), Some(Credits::whole(2)));
         assert_eq!(given.list("results").unwrap(), Vec::<Value>::new());
         assert!(given.list("odd").is_err() && given.list("missing").is_err());
-        assert_eq!(given.request_id(), None);
+        assert_eq!(given.request_id().as_deref(), Some("7"));
         for usage in [json!({ "credits": -1 }), json!({ "credits": "many" }), json!([]), json!(3), json!(null)] {
             assert_eq!(answer(json!({ "usage": usage })).credits(), None);
         }
@@ -111,14 +139,19 @@ mod tests {
         for (given, part) in [
             (json!({ "detail": { "error": "not today" } }), "not today"),
             (json!({ "error": "not today" }), "not today"),
+            (json!({ "results": [], "error": "boom" }), "boom"),
+            (json!({ "results": null, "error": { "message": "boom" } }), "boom"),
             (json!({ "x": 1 }), "unknown form"),
         ] {
             let failure = answer(given).list("results").unwrap_err();
             assert!(failure.text().unwrap().contains(part), "{failure:?}");
         }
         for body in ["", "[]", "7", "<html>", "{"] {
-            assert!(Answer::read(body.as_bytes()).is_err(), "{body}");
+            assert!(Answer::read(body.as_bytes(), "").is_err(), "{body}");
         }
-        assert!(Answer::read(b"\xef\xbb\xbf{}").is_ok());
+        assert!(Answer::read(b"\xef\xbb\xbf{}", "").is_ok());
+        let mut beside = answer(json!({ "results": [1], "error": "boom" }));
+        assert!(beside.list("results").is_ok(), "what there is, is there");
+        assert!(answer(json!({ "results": [], "error": "" })).list("results").is_ok());
     }
 }

@@ -111,6 +111,8 @@ pub(crate) struct Failure {
     retried: bool,
     billed: bool,
     stream_required: bool,
+    /// What Tavily says that it cost all the same.
+    price: Option<Credits>,
     /// What a model reads in place of the words that its code has.
     words: Option<String>,
     /// What a model reads besides.
@@ -174,6 +176,7 @@ impl Failure {
             retried: false,
             billed: false,
             stream_required: false,
+            price: None,
             words: None,
             hint: None,
         }
@@ -231,13 +234,38 @@ impl Failure {
         self
     }
 
-    /// The same with Tavily's words edited.
+    /// The same, known to have cost this.
+    pub(crate) fn with_price(mut self, credits: Credits) -> Self {
+        self.price = Some(credits);
+        self.billed = false;
+        self.with_cost(Cost::new(Some(credits), credits))
+    }
+
+    /// What it is known to have cost.
+    pub(crate) fn price(&self) -> Option<Credits> {
+        self.price
+    }
+
+    /// The same with all that Tavily wrote edited.
     pub(crate) fn edited(mut self, edit: impl Fn(&str) -> String) -> Self {
-        let failed = self.details.failed.iter_mut().map(|failed| &mut failed.error);
-        for said in self.details.upstream_message.iter_mut().chain(failed) {
+        let details = &mut *self.details;
+        let failed = details.failed.iter_mut().flat_map(|failed| [&mut failed.url, &mut failed.error]);
+        for said in details.upstream_message.iter_mut().chain(&mut details.request_id).chain(failed) {
             *said = edit(said);
         }
         self
+    }
+
+    /// Asking again would do it again.
+    pub(crate) fn unrepeatable(mut self) -> Self {
+        self.details.retryable = false;
+        self
+    }
+
+    /// The same of what is done anew each time: asking again makes sense only if it was surely not done.
+    pub(crate) fn of_deed(self) -> Self {
+        let failure = if self.details.code == Code::Error { self.maybe_billed() } else { self };
+        if failure.billed { failure.unrepeatable() } else { failure }
     }
 
     /// Asking again at once, or nearly, makes sense.
@@ -266,11 +294,10 @@ impl Failure {
         )
     }
 
-    /// What an answer that is no success says.
-    pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    /// What an answer that is no success says; `has_key` says whether this server has a key.
+    pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &Value, has_key: bool) -> Self {
         let detail = &body["detail"];
-        let keyless = status.is_client_error() && body["error"]["code"].is_string();
+        let keyless = is_keyless_limit(status, &body["error"], has_key);
         let code = if keyless { Code::KeylessLimit } else { Code::of(status) };
         let mut failure = Self::new(code).with_status(status);
         if let Some(said) = said(detail).or_else(|| said(&body["error"])).or_else(|| said(&body["message"])) {
@@ -285,8 +312,8 @@ impl Failure {
             500 | 502 | 503 | 504 => true,
             _ => false,
         };
-        let request_id = body["request_id"].as_str().or_else(|| detail["request_id"].as_str());
-        failure.details.request_id = request_id.map(|id| text::line(id, 100));
+        let request_id = answer::id(&body["request_id"]).or_else(|| answer::id(&detail["request_id"]));
+        failure.details.request_id = request_id.map(|id| text::line(&id, 100));
         let failed = detail["failed_results"].as_array().map_or(&[][..], Vec::as_slice);
         failure.details.failed = failed.iter().take(20).map(FailedUrl::read).collect();
         let codes = [&detail["error_code"], &body["error_code"], &body["error"]["code"]];
@@ -350,6 +377,15 @@ impl Failure {
             Err(_) => error,
         }
     }
+}
+
+/// Whether an error is that of the keyless mode. Others have codes as well: with a key, what only that mode says must be
+/// there; a status that says which limit it is, or that it is none, is believed.
+pub(super) fn is_keyless_limit(status: StatusCode, error: &Value, has_key: bool) -> bool {
+    let Some(code) = error["code"].as_str() else { return false };
+    let status = status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 432 | 433) || status.is_success();
+    let members = ["window", "retry_after_seconds", "next_actions"];
+    status && (members.iter().any(|name| !error[*name].is_null()) || !has_key && code.starts_with("keyless"))
 }
 
 /// The text of an error in any of the forms it comes in.

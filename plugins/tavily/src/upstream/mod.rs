@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod failure;
 mod headers;
+mod redacted;
 mod retry;
 
 use std::{
@@ -16,10 +17,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
-    Method, Response,
+    Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
     redirect,
 };
+use serde_json::Value;
 use sha2::Sha256;
 use toolgate_plugin::{CallContext, Health, HostHandle, LogLevel, ProviderError};
 use url::Url;
@@ -38,6 +40,8 @@ use crate::{
 const MARGIN: Duration = Duration::from_millis(250);
 /// The most that is read of an error.
 const LONGEST_ERROR: usize = 256 * 1024;
+/// How long an error may take to say more than its status.
+const SLOWEST_ERROR: Duration = Duration::from_secs(2);
 
 /// Tavily's API.
 pub(crate) struct Upstream {
@@ -59,6 +63,8 @@ pub(crate) struct Endpoint {
     method: Method,
     /// Whether asking twice does no harm.
     repeatable: bool,
+    /// Whether it may answer with nothing at all.
+    silent: bool,
     /// The most that is read of an answer, in bytes.
     longest: usize,
     /// What kinds of answers are understood.
@@ -91,6 +97,16 @@ impl Endpoint {
     /// One that the same question may be put to twice.
     pub(crate) fn repeatable(self) -> Self {
         Self { repeatable: true, ..self }
+    }
+
+    /// Whether asking twice does no harm.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// One that may answer with nothing at all.
+    pub(crate) fn silent(self) -> Self {
+        Self { silent: true, ..self }
     }
 
     /// One whose answers may be longer than 8 MiB.
@@ -146,7 +162,14 @@ impl Upstream {
     /// An endpoint, such as `search`.
     pub(crate) fn endpoint(&self, method: Method, name: &str) -> Result<Endpoint, ProviderError> {
         let url = self.base.join(name).map_err(|error| ProviderError::settings("api_base_url", error.to_string()))?;
-        Ok(Endpoint { url, method, repeatable: false, longest: 8 * 1024 * 1024, accept: "application/json" })
+        Ok(Endpoint {
+            url,
+            method,
+            repeatable: false,
+            silent: false,
+            longest: 8 * 1024 * 1024,
+            accept: "application/json",
+        })
     }
 
     /// Whether there is no key.
@@ -156,10 +179,12 @@ impl Upstream {
 
     /// What Tavily says of a failure, without our key: some say which key they refuse.
     pub(crate) fn without_key<'a>(&self, said: &'a str) -> Cow<'a, str> {
-        match self.key.expose() {
-            key if key.len() < 8 || !said.contains(key) => said.into(),
-            key => said.replace(key, "(the key)").into(),
-        }
+        redacted::text(said, self.key.expose())
+    }
+
+    /// The same of a value.
+    pub(crate) fn redact(&self, value: &mut Value) {
+        redacted::value(value, self.key.expose());
     }
 
     /// When a call that starts now must be done: by the host's deadline or our own, whichever comes first.
@@ -179,10 +204,11 @@ impl Upstream {
 
     /// Ask, and ask again what may pass and may be asked again.
     pub(crate) async fn ask(&self, question: Question<'_>, cx: &CallContext) -> Result<Answer, Failure> {
+        let endpoint = question.endpoint;
         let answered = self.attempts(question, false, cx).await;
         self.note(&answered);
         match answered? {
-            Reply::Whole(bytes) => Answer::read(&bytes),
+            Reply::Whole(bytes) => self.answer(&bytes, endpoint),
             Reply::Stream(_) => Err(Failure::invalid_response("a stream that was not asked for")),
         }
     }
@@ -190,12 +216,28 @@ impl Upstream {
     /// Ask for a stream of events. The answer's head must be there by the question's deadline; the stream is the caller's
     /// to read, and to bound.
     pub(crate) async fn open(&self, question: Question<'_>, cx: &CallContext) -> Result<Opened, Failure> {
+        let endpoint = question.endpoint;
         let answered = self.attempts(question, true, cx).await;
         self.note(&answered);
         match answered? {
-            Reply::Whole(bytes) => Ok(Opened::Answer(Answer::read(&bytes)?)),
+            Reply::Whole(bytes) => Ok(Opened::Answer(self.answer(&bytes, endpoint)?)),
             Reply::Stream(response) => Ok(Opened::Stream(response)),
         }
+    }
+
+    /// A success, if it is one: the limit of the keyless mode is told with any status.
+    fn answer(&self, bytes: &[u8], endpoint: &Endpoint) -> Result<Answer, Failure> {
+        if endpoint.silent && bytes.trim_ascii().is_empty() {
+            return Ok(Answer::empty());
+        }
+        let read = Answer::read(bytes, self.key.expose());
+        let answer = read.map_err(|failure| if endpoint.repeatable { failure } else { failure.of_deed() })?;
+        let is_result = ["results", "content"].iter().any(|name| !answer.get(name).is_null());
+        if !is_result && failure::is_keyless_limit(StatusCode::OK, answer.get("error"), !self.is_keyless()) {
+            let body = Value::Object(answer.members().clone());
+            return Err(Failure::read(StatusCode::OK, None, &body, !self.is_keyless()));
+        }
+        Ok(answer)
     }
 
     /// The next part of a stream; nothing at its end.
@@ -219,10 +261,7 @@ impl Upstream {
             tracing::debug!(target: "toolgate_tavily", code = %failure.code(), failed, "tavily did not answer");
             let again = failure.may_be_retried() && (question.endpoint.repeatable || failure.is_unsent());
             // What failed may have been done before it did; only what may be done twice is known to cost nothing then.
-            let failure = match failure.code() {
-                Code::Error if !question.endpoint.repeatable => failure.maybe_billed(),
-                _ => failure,
-            };
+            let failure = if question.endpoint.repeatable { failure } else { failure.of_deed() };
             if failed > self.backoff.retries || !again {
                 return Err(failure);
             }
@@ -260,10 +299,12 @@ impl Upstream {
         }
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| retry::retry_after(value, SystemTime::now()));
-        // Its status says enough where its words cannot be read.
-        let body = self.read(response, LONGEST_ERROR).await.unwrap_or_default();
-        let body = String::from_utf8_lossy(&body);
-        Err(Failure::read(status, retry_after, self.without_key(&body).as_bytes()))
+        // Its status says enough where its words cannot be read, or take their time.
+        let body = tokio::time::timeout(SLOWEST_ERROR, self.read(response, LONGEST_ERROR)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        let mut body = serde_json::from_str(&String::from_utf8_lossy(&body)).unwrap_or_default();
+        self.redact(&mut body);
+        Err(Failure::read(status, retry_after, &body, !self.is_keyless()))
     }
 
     async fn read(&self, mut response: Response, longest: usize) -> Result<Bytes, Failure> {

@@ -250,6 +250,11 @@ impl SearchArgs {
         self.max_output_tokens.map(Whole::number)
     }
 
+    /// Whether an answer is asked for.
+    pub(super) fn wants_answer(&self) -> bool {
+        self.include_answer.is_some_and(|choice| choice != Choice::Flag(false))
+    }
+
     /// Whether the whole pages are asked for.
     pub(super) fn wants_raw(&self) -> bool {
         self.include_raw_content.is_some_and(|choice| choice != Choice::Flag(false))
