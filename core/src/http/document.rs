@@ -185,14 +185,15 @@ fn shared_refusals(config: &Config, first: Option<&ToolOperation>) -> Vec<Refuse
     ]
 }
 
-/// What only this tool's refusals say: the arguments that are missing, its scopes, its rate.
+/// What only this tool's refusals say: the arguments that are missing, its scopes, a rate.
 fn own_refusals(offered: &Offered) -> Vec<Refused> {
     let (tool, scopes) = (&*offered.policy.name, offered.policy.requirement.scopes());
     let nothing = offered.misfit(&Value::Object(Map::new()));
     let misfit = nothing.map(|description| Refused { status: 400, error: "invalid_arguments".into(), description });
     let short = (!scopes.is_empty()).then(|| said(&Challenge::insufficient_scope(None, scopes, tool)));
-    let often = offered.policy.rate().map(|_| said(&Challenge::rate_limited(None, tool, Duration::from_secs(1))));
-    [misfit, short, often].into_iter().flatten().collect()
+    // Also where there is no rate now: an operator may set one while clients that were made of this document run.
+    let often = said(&Challenge::rate_limited(None, tool, Duration::from_secs(1)));
+    [misfit, short, Some(often)].into_iter().flatten().collect()
 }
 
 fn said(challenge: &Challenge) -> Refused {

@@ -284,5 +284,5 @@ async fn its_examples_of_refusals_are_what_callers_are_told() {
     // Nor is there one that it cannot meet.
     let document = get(&other, "/openapi.json").await.json();
     let responses = &document["paths"]["/api/tools/web-search/echo"]["post"]["responses"];
-    assert!(responses.get("429").is_none() && responses.get("403").is_some(), "{responses}");
+    assert!(responses.get("429").is_some() && responses.get("403").is_some(), "a rate may come: {responses}");
 }
