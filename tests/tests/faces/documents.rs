@@ -281,7 +281,7 @@ async fn its_examples_of_refusals_are_what_callers_are_told() {
             (status, &example["error"], &example["error_description"])
         );
     }
-    // Nor is there one that it cannot meet.
+    // A rate may be set while clients run; scopes are asked for where there are some.
     let document = get(&other, "/openapi.json").await.json();
     let responses = &document["paths"]["/api/tools/web-search/echo"]["post"]["responses"];
     assert!(responses.get("429").is_some() && responses.get("403").is_some(), "a rate may come: {responses}");
