@@ -111,6 +111,12 @@ impl Reloader {
         }
     }
 
+    /// What was loaded is not what the files hold.
+    fn look_again(&mut self) {
+        self.unsure = true;
+        self.stirred.notify_one();
+    }
+
     /// Watch the files that the server runs with now.
     fn aim(&mut self) {
         let state = self.live.state();
@@ -142,15 +148,20 @@ impl Reloader {
         let begun = Instant::now();
         let path = self.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::from_process())).await;
-        // Before anybody hears of it, who might write the former content back. What has changed since rings by itself.
-        self.unsure = self.files_have_changed().await;
+        // Before anybody hears of it, who might write the former content back. A look watches anew, and may leave
+        // unheard what it has seen.
+        if self.files_have_changed().await {
+            self.look_again();
+        }
         let loaded = match loaded {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(Diagnostics(wrong))) => return self.refuse(wrong, cause),
             Err(error) => return tracing::error!(%error, "the configuration could not be loaded"),
         };
         let Loaded { mut config, source, warnings } = loaded;
-        self.unsure |= self.watch.as_ref().is_some_and(|watch| !watch.has_seen(&self.path, source.text()));
+        if self.watch.as_ref().is_some_and(|watch| !watch.has_seen(&self.path, source.text())) {
+            self.look_again();
+        }
         let state = self.live.state();
         let standing = Standing { started: &self.started, running: &state.config, dev: self.ground.dev.is_some() };
         let held = changes::hold_back(&standing, &mut config, &source);
