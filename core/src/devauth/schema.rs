@@ -74,7 +74,7 @@ pub fn registration_schema() -> Value {
                 "title": "A client that people sign in with",
                 "required": ["redirect_uris"],
                 "properties": {
-                    "redirect_uris": { "type": "array", "minItems": 1 },
+                    "redirect_uris": { "type": "array", "items": { "type": "string" }, "minItems": 1 },
                     "grant_types": if_any("authorization_code"),
                     "response_types": if_any("code"),
                 },
