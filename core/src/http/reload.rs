@@ -150,7 +150,8 @@ impl Reloader {
         let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::from_process())).await;
         // Before anybody hears of it, who might write the former content back. A look watches anew, and may leave
         // unheard what it has seen.
-        if self.files_have_changed().await {
+        // Without a watch all counts as changed: looking again would never end.
+        if self.files_have_changed().await && self.watch.is_some() {
             self.look_again();
         }
         let loaded = match loaded {
